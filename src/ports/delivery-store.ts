@@ -1,0 +1,133 @@
+import type { AuditTrail } from './audit.ts'
+import type { ConfirmMessage, Stamp } from './peer.ts'
+import type { Delivery, RegisteredSae } from '../model/delivery.ts'
+import type { DeliveryId, KeyIdParts } from '../model/key-id.ts'
+import type { KmeId, LinkId, SaeId } from '../model/ids.ts'
+import type { LaneName } from '../model/lane.ts'
+import type { Moment } from '../model/moment.ts'
+import type { OwnWrite, Stamped } from './lane-store.ts'
+import type { Range, RangeSet } from '../model/range.ts'
+
+/**
+ * The store as delivery sees it: who gets which range, who has fetched, what the peer still has to
+ * be told. The same implementation and the same transactions as LaneStore, whose general rules hold
+ * here too. Each change of a delivery writes its audit row in the same transaction.
+ */
+export interface DeliveryStore extends AuditTrail {
+  /**
+   * The SAEs registered at this KME, as the configuration has them. Who is new gets a new
+   * registration ID, who is no longer there loses it for good. The version rises with each change.
+   */
+  registerSaes(saeIds: readonly SaeId[]): Promise<SaeList>
+
+  /**
+   * Allocates ranges of our lanes: in one transaction each range is consumed, its bytes leave the
+   * lane, the delivery's record is written, and where slaves are registered here, their bytes are
+   * kept for them. Returns the bytes of each, in order. Throws INTERNAL, with nothing changed, where
+   * a range is not usable or a byte of it is consumed: an allocator's mistake.
+   */
+  commitDeliveries(
+    write: OwnWrite,
+    deliveries: readonly NewDelivery[],
+    moment: Moment,
+  ): Promise<readonly Buffer[]>
+
+  /**
+   * The peer's deliveries, applied once each. The same delivery as before: `done`. Else, if the
+   * peer owns the lane, no byte is consumed, the master is listed by that peer and every slave is
+   * registered here: consumed, its bytes move into the delivery. Otherwise refused, and nothing of
+   * it is retained.
+   */
+  applyConfirms(
+    linkId: LinkId,
+    stamp: Stamp,
+    confirms: readonly ConfirmMessage[],
+    moment: Moment,
+  ): Promise<Stamped<readonly ConfirmOutcome[]>>
+  /** Deliveries that the peer has not acknowledged, oldest first: sent until answered. */
+  listUnconfirmed(linkId: LinkId, limit: number): Promise<readonly ConfirmMessage[]>
+  /** How many there are; for status. */
+  countUnconfirmed(linkId: LinkId): Promise<number>
+  markConfirmed(write: OwnWrite, deliveryIds: readonly DeliveryId[]): Promise<void>
+  /**
+   * The peer refused a delivery. `whole`: its call still waits, so the delivery ends here too and
+   * its range is to be dropped at the peer; otherwise only the peer's part is over.
+   */
+  refuseDelivery(
+    write: OwnWrite,
+    deliveryId: DeliveryId,
+    whole: boolean,
+    moment: Moment,
+  ): Promise<void>
+
+  /** Ranges of our lanes, consumed for no delivery, that the peer has not been told of. */
+  listPendingDrops(linkId: LinkId, limit: number): Promise<readonly LaneDrop[]>
+  markDropped(write: OwnWrite, drops: readonly LaneDrop[]): Promise<void>
+  /** The peer drops ranges of its lane: consumed and erased here, but for what a delivery holds. */
+  applyDrops(
+    linkId: LinkId,
+    stamp: Stamp,
+    lane: LaneName,
+    ranges: RangeSet,
+  ): Promise<Stamped<'done' | 'refused'>>
+
+  /**
+   * One SAE fetches keys, all or nothing. Durable before it answers: the entitlement is gone, and
+   * with the last one here the bytes too. The caller wipes what it gets.
+   */
+  fetchKeys(request: FetchRequest, moment: Moment): Promise<FetchedKeys>
+
+  /**
+   * Ends deliveries whose time to live is over: bytes erased, entitlements and record gone. Those
+   * of ours that the peer never acknowledged become pending drops. At most `limit`; returns how
+   * many, so that the caller goes on while it equals the limit.
+   */
+  expireDeliveries(moment: Moment, limit: number): Promise<number>
+  /** Running time at which the next delivery expires, or null. */
+  nextExpiry(): Promise<number | null>
+
+  /** The list of a peer's SAEs; a version that is not higher than the one known is ignored. */
+  applySaeList(linkId: LinkId, stamp: Stamp, list: SaeList): Promise<Stamped<'done'>>
+  /** The peer's SAEs, or null where no list ever came. */
+  readPeerSaes(linkId: LinkId): Promise<SaeList | null>
+}
+
+export interface SaeList {
+  readonly version: number
+  readonly saes: readonly RegisteredSae[]
+}
+
+export interface NewDelivery {
+  readonly delivery: Delivery
+  /** Slaves registered here. */
+  readonly localSlaves: readonly RegisteredSae[]
+  /** Slaves at the peer. */
+  readonly remoteSlaves: readonly RegisteredSae[]
+  /** The peer that must confirm, or null on a link of this KME with itself. */
+  readonly remoteKmeId: KmeId | null
+}
+
+export type ConfirmOutcome =
+  | { readonly outcome: 'done' }
+  /** `conflict`: another delivery in the store holds bytes of the range (an alarm). */
+  | { readonly outcome: 'refused'; readonly reason: string; readonly conflict: boolean }
+
+export interface LaneDrop {
+  readonly lane: LaneName
+  readonly range: Range
+}
+
+export interface FetchRequest {
+  readonly sae: RegisteredSae
+  readonly masterSaeId: SaeId
+  /** No key twice. */
+  readonly keys: readonly KeyIdParts[]
+}
+
+export type FetchedKeys =
+  /** One buffer per key, in the order asked. */
+  | { readonly outcome: 'fetched'; readonly keys: readonly Buffer[] }
+  /** The SAE was not named for at least one of them when it was delivered. Goes before `not-found`. */
+  | { readonly outcome: 'unauthorized' }
+  /** At least one is unknown, expired, fetched already, or another master's. */
+  | { readonly outcome: 'not-found' }
