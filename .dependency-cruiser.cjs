@@ -33,7 +33,13 @@ const rooms = {
   http: [...contracts, 'identity', 'log'],
 
   pki: foundation,
-  config: [...contracts, 'drivers/[^/]+/options'],
+  config: [
+    ...contracts,
+    'drivers/options',
+    'drivers/[^/]+/options',
+    'identity/rule',
+    'identity/identity-text',
+  ],
   demo: [...foundation, 'config', 'pki'],
   cli: [
     ...contracts,

@@ -26,7 +26,8 @@ export const RISING_START_LIMIT = 2 ** 45
  * used: 2 beside the counter, 12 after the version, 50 after the variant.
  */
 export const makeDeliveryId = (rising: number, random: Buffer): DeliveryId => {
-  if (rising >= 2 ** 46 || random.length < 10) throw new TypeError('46 rising bits, 10 random bytes')
+  if (rising >= 2 ** 46 || random.length < 10)
+    throw new TypeError('46 rising bits, 10 random bytes')
   const id = Buffer.alloc(16)
   // 48 bits: 46 rising, 2 random.
   id.writeUIntBE(rising * 4 + (random.readUInt8(0) & 3), 0, 6)
@@ -41,7 +42,13 @@ export const makeDeliveryId = (rising: number, random: Buffer): DeliveryId => {
 
 const formatUuid = (bytes: Buffer): string => {
   const hex = bytes.toString('hex')
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    hex.slice(12, 16),
+    hex.slice(16, 20),
+    hex.slice(20),
+  ].join('-')
 }
 
 /** The key ID of the `index`-th key of a delivery, in lower case. */

@@ -30,7 +30,10 @@ export interface Ledger {
 
 export const emptyLedger = (): Ledger => ({
   receivedBytes: 0,
-  bytes: Object.fromEntries(LEDGER_STATES.map((state) => [state, 0])) as Record<LedgerState, number>,
+  bytes: Object.fromEntries(LEDGER_STATES.map((state) => [state, 0])) as Record<
+    LedgerState,
+    number
+  >,
   gapBlocks: 0,
   gapBytes: 0,
 })

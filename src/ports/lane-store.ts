@@ -260,7 +260,11 @@ export interface Proposal {
 }
 
 export type DecidedProposal =
-  | { readonly kind: 'verdict'; readonly verdict: BatchVerdict; readonly effect: BatchEffect | null }
+  | {
+      readonly kind: 'verdict'
+      readonly verdict: BatchVerdict
+      readonly effect: BatchEffect | null
+    }
   | { readonly kind: 'refused'; readonly reason: string }
 
 /** What a decided batch did here. */

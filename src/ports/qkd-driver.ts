@@ -38,7 +38,8 @@ export type OfferOutcome =
 export interface BlockSink {
   /**
    * Offers blocks in order. Blocks and checkpoint are stored in one transaction, durable when the
-   * promise resolves; the answer has one outcome per block.
+   * promise resolves; the answer has one outcome per block. No blocks: the checkpoint alone is
+   * stored. An end that offers again after an error offers the same bytes under the same ref.
    * @throws KmeError where nothing was stored: offer again later
    */
   offer(blocks: readonly KeyBlock[], checkpoint?: Buffer): Promise<readonly OfferOutcome[]>
@@ -84,13 +85,7 @@ export interface DriverEvents {
  * failed (needs an operator).
  */
 export type DriverState =
-  | 'closed'
-  | 'connecting'
-  | 'initialising'
-  | 'running'
-  | 'degraded'
-  | 'down'
-  | 'failed'
+  'closed' | 'connecting' | 'initialising' | 'running' | 'degraded' | 'down' | 'failed'
 
 /** What a device tells of itself, in the terms of ETSI GS QKD 015; null where it does not tell. */
 export interface DriverStatus {

@@ -1,0 +1,35 @@
+import type { Config } from '../config/schema.ts'
+import type { Random } from '../ports/clock.ts'
+import type { Store } from '../stores/store.ts'
+import { openFileSealing } from '../sealing/file-sealing.ts'
+import { openMemoryStore } from '../stores/memory/memory-store.ts'
+import { openSqliteStore } from '../stores/sqlite/sqlite-store.ts'
+
+export interface StoreOpening {
+  readonly random: Random
+  readonly credentialsDirectory: string | undefined
+  /** Gets what has to be closed, the store before its sealing. */
+  readonly opened: AsyncDisposableStack
+}
+
+type SqliteConfig = Extract<Config['store'], { type: 'sqlite' }>
+
+/** The store of the configuration. @throws KmeError STORE_..., SEALING_FAILED */
+export const openStore = async (config: Config['store'], opening: StoreOpening): Promise<Store> => {
+  const { random, opened } = opening
+  const store =
+    config.type === 'memory' ? openMemoryStore({ random }) : await openSqlite(config, opening)
+  opened.defer(() => store.close())
+  return store
+}
+
+const openSqlite = async (
+  { path, kekFile }: SqliteConfig,
+  { random, credentialsDirectory, opened }: StoreOpening,
+): Promise<Store> => {
+  const sealing = await openFileSealing(kekFile, { random, credentialsDirectory })
+  opened.defer(() => {
+    sealing.close()
+  })
+  return openSqliteStore({ path, sealing, random })
+}

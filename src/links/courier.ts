@@ -1,0 +1,177 @@
+import type { PeerAnswer, PeerMessage } from '../ports/peer.ts'
+import type { LinkState, Session } from './link-state.ts'
+import type { Confirmations } from './confirmations.ts'
+import type { Devices } from './devices.ts'
+import type { LinkParts } from './link-parts.ts'
+import type { Messenger } from './messenger.ts'
+import type { OwnWrite } from '../ports/lane-store.ts'
+
+const MOST_CONFIRMS = 128
+const MOST_DROPS = 128
+const MOST_BLOCKS = 512
+const HEARTBEAT_MS = 2_000
+const RETRY_MS = 500
+
+/** A message that is owed, and what to do with its answer. */
+interface Owed {
+  readonly message: PeerMessage
+  readonly answered: (answer: PeerAnswer, write: OwnWrite) => Promise<void>
+}
+
+export interface CourierParts {
+  readonly parts: LinkParts
+  readonly state: LinkState
+  readonly messenger: Messenger
+  readonly confirmations: Confirmations
+  readonly devices: Devices
+}
+
+/**
+ * Brings to the peer what must reach it. There is no queue: what is owed follows from the store
+ * each time (a delivery not yet acknowledged, a block not yet announced, ...) and is sent until it
+ * is answered. With nothing owed, a heartbeat keeps the connection and shows that the peer is there.
+ */
+export class Courier {
+  readonly #with: CourierParts
+  /** The list of SAEs that the peer has acknowledged in this session. */
+  #listTold: { readonly session: Session; readonly version: number } | null = null
+  #putOff = false
+
+  constructor(parts: CourierParts) {
+    this.#with = parts
+  }
+
+  /** The peer answered *retry*: worth another try as soon as it speaks by itself. */
+  get isPutOff(): boolean {
+    return this.#putOff
+  }
+
+  /** Returns in how many milliseconds to look again; 0 while there is more. */
+  async pass(session: Session): Promise<number> {
+    const owed = await this.#owed(session)
+    const answers = await this.#with.messenger.send(
+      session,
+      owed.map(({ message }) => message),
+    )
+    for (const [i, { answered }] of owed.entries()) {
+      const answer = answers[i]
+      if (answer && answer.result !== 'retry' && answer.result !== 'stale') {
+        await answered(answer, this.#with.state.ownWriteOf(session))
+      }
+    }
+    this.#putOff = answers.some(({ result }) => result === 'retry')
+    if (this.#putOff) return RETRY_MS
+    return owed.length > 0 ? 0 : HEARTBEAT_MS
+  }
+
+  async #owed(session: Session): Promise<readonly Owed[]> {
+    const owed = await Promise.all([
+      this.#confirms(),
+      this.#drops(),
+      this.#closed(),
+      this.#announcements(),
+      this.#questions(session),
+    ])
+    return [...this.#saeList(session), ...owed.flat()]
+  }
+
+  #saeList(session: Session): readonly Owed[] {
+    const list = this.#with.parts.ownSaes()
+    const told = this.#listTold
+    if (told?.session === session && told.version === list.version) return []
+    return [
+      {
+        message: { kind: 'sae-list', version: list.version, saes: list.saes },
+        answered: async (answer) => {
+          if (answer.result === 'done') this.#listTold = { session, version: list.version }
+        },
+      },
+    ]
+  }
+
+  async #confirms(): Promise<readonly Owed[]> {
+    const { parts, confirmations } = this.#with
+    const { linkId } = parts.settings
+    const unconfirmed = await parts.store.listUnconfirmed(linkId, MOST_CONFIRMS)
+    return unconfirmed
+      .filter(({ deliveryId }) => !confirmations.isUnderWay(deliveryId))
+      .map((message) => ({
+        message,
+        answered: async (answer, write) => {
+          if (answer.result === 'done') {
+            await parts.store.markConfirmed(write, [message.deliveryId])
+          } else if (answer.result === 'refused') {
+            // Its call has ended: slaves here may hold their part, only the peer's is over.
+            await parts.store.refuseDelivery(write, message.deliveryId, false, parts.now())
+            this.#alarmRefused(answer.reason)
+          }
+        },
+      }))
+  }
+
+  #alarmRefused(reason: string): void {
+    const { settings, observer } = this.#with.parts
+    observer.alarm({
+      name: 'confirm-refused',
+      severity: 'minor',
+      linkId: settings.linkId,
+      message: `link ${settings.linkId}: KME ${settings.peerKmeId} refused a delivery: ${reason}`,
+    })
+  }
+
+  async #drops(): Promise<readonly Owed[]> {
+    const { store, settings } = this.#with.parts
+    const pending = await store.listPendingDrops(settings.linkId, MOST_DROPS)
+    const lanes = [...new Set(pending.map(({ lane }) => lane))]
+    return lanes.map((lane) => {
+      const drops = pending.filter((drop) => drop.lane === lane)
+      const ranges = drops.map(({ range }) => range).sort((a, b) => a.start - b.start)
+      return {
+        message: { kind: 'drop', lane, ranges },
+        answered: async (_, write) => store.markDropped(write, drops),
+      }
+    })
+  }
+
+  async #closed(): Promise<readonly Owed[]> {
+    const { state, parts } = this.#with
+    if (state.end !== 'verifier') return []
+    const { lastBatch, closedTold } = await parts.store.readLink(parts.settings.linkId)
+    if (lastBatch === 0 || closedTold) return []
+    return [
+      {
+        message: { kind: 'closed', batch: lastBatch },
+        answered: async (answer, write) => {
+          if (answer.result === 'done') await parts.store.markClosedTold(write, lastBatch)
+        },
+      },
+    ]
+  }
+
+  async #announcements(): Promise<readonly Owed[]> {
+    const { store, settings } = this.#with.parts
+    const blocks = await store.listUnannounced(settings.linkId, MOST_BLOCKS)
+    if (blocks.length === 0) return []
+    return [
+      {
+        message: { kind: 'announce', blocks },
+        answered: async (answer, write) => {
+          if (answer.result !== 'announced') return
+          const refs = blocks.map(({ ref }) => ref)
+          await store.markAnnounced(write, refs, answer.conflicting)
+        },
+      },
+    ]
+  }
+
+  async #questions(session: Session): Promise<readonly Owed[]> {
+    const blocks = await this.#with.devices.overdueBlocks(session)
+    if (blocks.length === 0) return []
+    return [
+      {
+        message: { kind: 'question', blocks },
+        answered: (answer, write) => this.#with.devices.whereaboutsCame(blocks, answer, write),
+      },
+    ]
+  }
+}

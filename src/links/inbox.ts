@@ -1,0 +1,207 @@
+import { DONE, RETRY, answerOf } from './answers.ts'
+import type {
+  AnnounceMessage,
+  ClosedMessage,
+  ConfirmMessage,
+  DriverMessage,
+  DropMessage,
+  PeerAnswer,
+  PeerMessage,
+  QuestionMessage,
+  SaeListMessage,
+  Stamp,
+} from '../ports/peer.ts'
+import { isKmeError, messageOf } from '../errors.ts'
+import type { BatchJudge } from './batch-judge.ts'
+import type { Devices } from './devices.ts'
+import type { Greeter } from './greeter.ts'
+import type { LinkParts } from './link-parts.ts'
+import type { LinkState } from './link-state.ts'
+import type { OwnLanes } from './own-lanes.ts'
+
+export interface InboxParts {
+  readonly parts: LinkParts
+  readonly state: LinkState
+  readonly lanes: OwnLanes
+  readonly greeter: Greeter
+  readonly judge: BatchJudge
+  readonly devices: Devices
+  /** Blocks of ours were matched: the verifier may have a batch to compose. */
+  readonly matched: () => void
+  /** The list of the peer's SAEs may have changed. */
+  readonly saesChanged: () => Promise<void>
+}
+
+/** Applies what the peer says. Each message is answered by itself, durable first. */
+export class Inbox {
+  readonly #with: InboxParts
+
+  constructor(parts: InboxParts) {
+    this.#with = parts
+  }
+
+  async receive(stamp: Stamp, messages: readonly PeerMessage[]): Promise<readonly PeerAnswer[]> {
+    const { state, greeter } = this.#with
+    if (!state.session) {
+      // Before our own hello nothing is applied; the peer is there, so ask it now.
+      greeter.nudge()
+      return messages.map(() => RETRY)
+    }
+    const answers = await Promise.all([
+      this.#confirms(stamp, messages),
+      ...messages.map((message) => this.#answered(stamp, message)),
+    ])
+    const [confirmed, ...others] = answers
+    return others.map((answer, i) => answer ?? confirmed.get(i) ?? RETRY)
+  }
+
+  /** All confirms of a message are one operation of the store. */
+  async #confirms(
+    stamp: Stamp,
+    messages: readonly PeerMessage[],
+  ): Promise<ReadonlyMap<number, PeerAnswer>> {
+    const { store, settings, now } = this.#with.parts
+    const indices = messages.flatMap((message, i) => (message.kind === 'confirm' ? [i] : []))
+    const confirms = messages.filter((message) => message.kind === 'confirm')
+    if (confirms.length === 0) return new Map()
+    const applied = await this.#guarded(() =>
+      store.applyConfirms(settings.linkId, stamp, confirms, now()),
+    )
+    return new Map(
+      indices.map((index, k) => [
+        index,
+        applied === null
+          ? RETRY
+          : answerOf(applied, (outcomes) => this.#confirmAnswer(confirms[k], outcomes[k])),
+      ]),
+    )
+  }
+
+  #confirmAnswer(
+    confirm: ConfirmMessage | undefined,
+    outcome: { outcome: string; reason?: string; conflict?: boolean } | undefined,
+  ): PeerAnswer {
+    if (outcome?.outcome === 'done') return DONE
+    if (!outcome || !confirm) return RETRY
+    const { settings, observer } = this.#with.parts
+    if (outcome.conflict) {
+      observer.alarm({
+        name: 'range-conflict',
+        severity: 'major',
+        linkId: settings.linkId,
+        message: `link ${settings.linkId}: KME ${settings.peerKmeId} names a range that another delivery holds; refused`,
+      })
+    }
+    return { result: 'refused', reason: outcome.reason ?? '' }
+  }
+
+  async #answered(stamp: Stamp, message: PeerMessage): Promise<PeerAnswer | null> {
+    if (message.kind === 'confirm') return null
+    const answer = (await this.#guarded(() => this.#apply(stamp, message))) ?? RETRY
+    // A later life or epoch of the peer than the one agreed: greet anew.
+    if (answer.result === 'retry') this.#with.greeter.nudge()
+    return answer
+  }
+
+  #apply(stamp: Stamp, message: Exclude<PeerMessage, ConfirmMessage>): Promise<PeerAnswer> {
+    switch (message.kind) {
+      case 'announce':
+        return this.#announce(stamp, message)
+      case 'question':
+        return this.#question(stamp, message)
+      case 'proposal':
+        return this.#with.state.end === 'follower'
+          ? this.#with.judge.receive(stamp, message)
+          : Promise.resolve({ result: 'refused', reason: 'only the verifier proposes' })
+      case 'closed':
+        return this.#closed(stamp, message)
+      case 'drop':
+        return this.#drop(stamp, message)
+      case 'sae-list':
+        return this.#saeList(stamp, message)
+      case 'driver':
+        return this.#driver(message)
+    }
+  }
+
+  async #announce(stamp: Stamp, { blocks }: AnnounceMessage): Promise<PeerAnswer> {
+    const { parts, matched, devices } = this.#with
+    const applied = await parts.store.applyAnnouncement(parts.settings.linkId, stamp, blocks)
+    return answerOf(applied, (conflicting) => {
+      for (const ref of conflicting) {
+        parts.observer.alarm({
+          name: 'blocks-differ',
+          severity: 'major',
+          linkId: parts.settings.linkId,
+          deviceId: ref.deviceId,
+          message: `link ${parts.settings.linkId}, device ${ref.deviceId}: block ${ref.streamId}/${ref.vendorId} has another length at the other end; it is quarantined`,
+        })
+      }
+      matched()
+      devices.announced()
+      return { result: 'announced', conflicting }
+    })
+  }
+
+  async #question(stamp: Stamp, { blocks }: QuestionMessage): Promise<PeerAnswer> {
+    const { parts, devices, matched } = this.#with
+    const questions = devices.judgeQuestions(blocks)
+    const applied = await parts.store.answerQuestion(parts.settings.linkId, stamp, questions)
+    return answerOf(applied, (whereabouts) => {
+      matched()
+      return { result: 'whereabouts', blocks: whereabouts }
+    })
+  }
+
+  async #closed(stamp: Stamp, { batch }: ClosedMessage): Promise<PeerAnswer> {
+    const { parts, state, lanes } = this.#with
+    if (state.end !== 'follower') return { result: 'refused', reason: 'only the verifier closes' }
+    const applied = await parts.store.applyClosed(parts.settings.linkId, stamp, batch)
+    return answerOf(applied, (snapshot) => {
+      state.learn(snapshot)
+      lanes.extend(snapshot, [])
+      return DONE
+    })
+  }
+
+  async #drop(stamp: Stamp, { lane, ranges }: DropMessage): Promise<PeerAnswer> {
+    const { store, settings } = this.#with.parts
+    const applied = await store.applyDrops(settings.linkId, stamp, lane, ranges)
+    return answerOf(applied, (result) =>
+      result === 'done' ? DONE : { result: 'refused', reason: 'not a range of your lane' },
+    )
+  }
+
+  async #saeList(stamp: Stamp, { version, saes }: SaeListMessage): Promise<PeerAnswer> {
+    const { parts, saesChanged } = this.#with
+    const applied = await parts.store.applySaeList(parts.settings.linkId, stamp, { version, saes })
+    if (applied.kind === 'applied') await saesChanged()
+    return answerOf(applied, () => DONE)
+  }
+
+  async #driver({ deviceId, type, body }: DriverMessage): Promise<PeerAnswer> {
+    try {
+      await this.#with.devices.receiveFromOtherEnd(deviceId, type, body)
+      return DONE
+    } catch (error) {
+      if (isKmeError(error, 'BAD_REQUEST')) return { result: 'refused', reason: error.message }
+      return RETRY
+    }
+  }
+
+  /** Null where nothing was applied because the store could not: the peer sends again. */
+  async #guarded<T>(work: () => Promise<T>): Promise<T | null> {
+    try {
+      return await work()
+    } catch (error) {
+      const { parts } = this.#with
+      if (isKmeError(error, 'STORE_CORRUPT')) parts.fatal(error)
+      parts.observer.event({
+        level: 'warn',
+        name: 'link.message.failed',
+        message: `link ${parts.settings.linkId}: a message of KME ${parts.settings.peerKmeId} could not be applied: ${messageOf(error)}`,
+      })
+      return null
+    }
+  }
+}

@@ -1,0 +1,122 @@
+import type { Epoch, LinkEnd } from '../model/lane.ts'
+import type { LinkSnapshot, OwnWrite } from '../ports/lane-store.ts'
+import { KmeError } from '../errors.ts'
+import type { Stamp } from '../ports/peer.ts'
+
+/** An agreed hello: what may be said and allocated depends on it. */
+export interface Session {
+  readonly life: number
+  readonly epoch: Epoch
+  readonly peerLife: number
+  /** Running time at which it was agreed. */
+  readonly sinceMs: number
+}
+
+/**
+ * Where a link stands, in memory: the last durable snapshot and, between a successful hello and
+ * whatever ends it, the session.
+ */
+export class LinkState {
+  #snapshot: LinkSnapshot
+  #session: Session | null = null
+  /** Why there is no session, for people. */
+  #reason = 'starting'
+  #silent = false
+  readonly #listeners: (() => void)[] = []
+
+  constructor(snapshot: LinkSnapshot) {
+    this.#snapshot = snapshot
+  }
+
+  get snapshot(): LinkSnapshot {
+    return this.#snapshot
+  }
+
+  get end(): LinkEnd {
+    return this.#snapshot.end
+  }
+
+  get session(): Session | null {
+    return this.#session
+  }
+
+  get reason(): string {
+    return this.#session ? '' : this.#reason
+  }
+
+  /** Known to be down: from a missed deadline to the peer's next answer. */
+  get silent(): boolean {
+    return this.#silent
+  }
+
+  /** Keeps a durable snapshot, unless a later one is known already. */
+  learn(snapshot: LinkSnapshot): void {
+    const known = this.#snapshot
+    if (snapshot.life < known.life || snapshot.commitCounter < known.commitCounter) return
+    this.#snapshot = snapshot
+  }
+
+  heardFromPeer(): void {
+    if (!this.#silent) return
+    this.#silent = false
+    this.#changed()
+  }
+
+  missedDeadline(): void {
+    if (this.#silent) return
+    this.#silent = true
+    this.#changed()
+  }
+
+  beginSession(session: Session): void {
+    this.#session = session
+    this.#silent = false
+    this.#changed()
+  }
+
+  endSession(reason: string): void {
+    const had = this.#session !== null
+    this.#session = null
+    this.#reason = reason
+    if (had) this.#changed()
+  }
+
+  /** Called back when the session begins or ends, or the peer falls silent or is heard again. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener)
+  }
+
+  /** The life and epoch that writes belong to: also without a session. */
+  ownWrite(): OwnWrite {
+    const { identity, life, epoch } = this.#snapshot
+    return { linkId: identity.linkId, life, epoch }
+  }
+
+  /** What a write or message of the session names. @throws KmeError LIFE_ENDED where the session is over */
+  ownWriteOf(session: Session): OwnWrite {
+    this.#check(session)
+    return {
+      linkId: this.#snapshot.identity.linkId,
+      life: session.life,
+      epoch: session.epoch,
+    }
+  }
+
+  stampOf(session: Session): Stamp {
+    this.#check(session)
+    return {
+      epoch: session.epoch,
+      senderLife: session.life,
+      receiverLife: session.peerLife,
+      commitCounter: this.#snapshot.commitCounter,
+    }
+  }
+
+  #check(session: Session): void {
+    if (this.#session !== session) throw new KmeError('LIFE_ENDED', 'the hello has ended')
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener()
+  }
+}

@@ -1,0 +1,103 @@
+import { BatchComposer } from './batch-composer.ts'
+import type { BatchEffects } from './batch-effects.ts'
+import type { Confirmations } from './confirmations.ts'
+import { Courier } from './courier.ts'
+import type { Devices } from './devices.ts'
+import type { LinkParts } from './link-parts.ts'
+import type { LinkState, Session } from './link-state.ts'
+import { Loop } from '../support/loop.ts'
+import type { Messenger } from './messenger.ts'
+import { isKmeError, messageOf } from '../errors.ts'
+
+const RETRY_MS = 500
+
+export interface SessionWorkParts {
+  readonly parts: LinkParts
+  readonly state: LinkState
+  readonly messenger: Messenger
+  readonly effects: BatchEffects
+  readonly confirmations: Confirmations
+  readonly devices: Devices
+}
+
+/** What a link does by itself while it has a session: brings what is owed, and composes batches. */
+export class SessionWork {
+  readonly #parts: LinkParts
+  readonly #state: LinkState
+  readonly #owed: Courier
+  readonly #courier: Loop
+  readonly #composer: Loop
+
+  constructor(work: SessionWorkParts) {
+    this.#parts = work.parts
+    this.#state = work.state
+    this.#owed = new Courier(work)
+    this.#courier = this.#sessionLoop((session) => this.#owed.pass(session))
+    const composer = new BatchComposer(work)
+    this.#composer = this.#sessionLoop(async (session) => {
+      if (this.#state.end !== 'verifier') return null
+      const again = await composer.pass(session)
+      // A closed batch is owed to the follower.
+      if (again === 0) this.#courier.kick()
+      return again
+    })
+  }
+
+  start(): void {
+    this.#courier.start()
+    this.#composer.start()
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.#composer.stop(), this.#courier.stop()])
+  }
+
+  /** There may be something to tell and something to compose. */
+  kick(): void {
+    this.#courier.kick()
+    this.#composer.kick()
+  }
+
+  /** Something is owed to the peer. */
+  owes(): void {
+    this.#courier.kick()
+  }
+
+  /** Blocks were matched. */
+  matched(): void {
+    this.#composer.kick()
+  }
+
+  /** The peer has said something by itself: what it put off may be worth another try. */
+  peerSpoke(): void {
+    if (this.#owed.isPutOff) this.#courier.kick()
+  }
+
+  /** Rests while there is no session; whoever begins one kicks it. */
+  #sessionLoop(pass: (session: Session) => Promise<number | null>): Loop {
+    return new Loop({
+      clock: this.#parts.clock,
+      pass: async () => (this.#state.session ? pass(this.#state.session) : null),
+      failed: (error) => this.#failed(error),
+    })
+  }
+
+  #failed(error: unknown): number {
+    if (isKmeError(error, 'LIFE_ENDED')) return RETRY_MS
+    if (isKmeError(error, 'STORE_CORRUPT')) this.#parts.fatal(error)
+    if (isKmeError(error, 'PEER_UNAVAILABLE')) this.#state.missedDeadline()
+    else this.#report(error)
+    return RETRY_MS
+  }
+
+  #report(error: unknown): void {
+    const { observer, settings } = this.#parts
+    const { linkId } = settings
+    const message = `link ${linkId}: ${messageOf(error)}`
+    if (isKmeError(error, 'PROTOCOL')) {
+      observer.alarm({ name: 'peer-protocol', severity: 'major', linkId, message })
+    } else {
+      observer.event({ level: 'warn', name: 'link.work.failed', message })
+    }
+  }
+}
