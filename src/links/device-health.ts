@@ -1,5 +1,6 @@
 import { HealthTests } from './health-tests.ts'
 import type { KeyBlock } from '../ports/qkd-driver.ts'
+import { refKey } from '../model/block.ts'
 import type { Random } from '../ports/clock.ts'
 
 const STOP_AFTER_IN_A_ROW = 3
@@ -23,7 +24,7 @@ export class DeviceHealth {
 
   /** One line without key bytes, or null where the block passes. */
   test(block: KeyBlock): string | null {
-    const finding = this.#tests.test(block.ref.streamId, block.material)
+    const finding = this.#tests.test(block.ref.streamId, block.material, refKey(block.ref))
     this.#count(finding !== null)
     return finding
   }

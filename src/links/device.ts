@@ -212,9 +212,28 @@ export class Device {
 
   async #offer(blocks: readonly KeyBlock[], checkpoint?: Buffer): Promise<readonly OfferOutcome[]> {
     try {
-      return await this.#store(blocks, checkpoint ?? null)
+      const outcomes = await this.#store(blocks, checkpoint ?? null)
+      void this.#acknowledge(blocks, outcomes)
+      return outcomes
     } finally {
       wipe(...blocks.map(({ material }) => material))
+    }
+  }
+
+  /** For sources that keep a block until they are told: it is durable, or not wanted. */
+  async #acknowledge(
+    blocks: readonly KeyBlock[],
+    outcomes: readonly OfferOutcome[],
+  ): Promise<void> {
+    const refsOf = (...wanted: readonly OfferOutcome[]): readonly BlockRef[] =>
+      blocks.flatMap(({ ref }, i) => (wanted.includes(outcomes[i] ?? 'refused') ? [ref] : []))
+    const durable = refsOf('stored', 'duplicate')
+    const unwanted = refsOf('refused', 'quarantined')
+    try {
+      if (durable.length > 0) await this.#driver.ack(durable)
+      if (unwanted.length > 0) await this.#driver.discard(unwanted, 'not wanted by the link')
+    } catch (error) {
+      this.#event('warn', 'device.ack.failed', messageOf(error))
     }
   }
 

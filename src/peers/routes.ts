@@ -8,7 +8,7 @@ import type { Observer } from '../ports/observer.ts'
 import type { PeerHandler } from '../ports/peer.ts'
 import type { z } from 'zod'
 
-export const MOST_REQUEST_BYTES = 4 * 1024 * 1024
+export const MOST_REQUEST_BYTES = 16 * 1024 * 1024
 
 export interface PeerRoutesParts {
   readonly kmeId: KmeId

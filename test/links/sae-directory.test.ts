@@ -1,0 +1,66 @@
+import { describe, expect, test } from '@jest/globals'
+import { Directory } from '../../src/links/sae-directory.ts'
+import type { Link } from '../../src/links/link.ts'
+import { RecordingObserver } from '../helpers/recording-observer.ts'
+
+const REGISTRATION = '0'.repeat(32)
+const own = { saeId: 'own', registrationId: REGISTRATION, loopback: false }
+
+/** A link whose peer has told these SAEs; undefined: no list ever came. */
+const linkTo = (peerKmeId: string, saes?: readonly string[]) =>
+  ({
+    linkId: `to-${peerKmeId}`,
+    peerKmeId,
+    destination: { targetKmeId: peerKmeId },
+    peerSae: (saeId: string) =>
+      saes && (saes.includes(saeId) ? { saeId, registrationId: REGISTRATION } : null),
+  }) as unknown as Link
+
+const directoryOf = (links: readonly Link[]) => {
+  const observer = new RecordingObserver()
+  return { observer, directory: new Directory({ saes: [own], links, kmeId: 'kme', observer }) }
+}
+
+describe('the directory of SAEs', () => {
+  test('finds an SAE of ours here, whoever else claims it, and tells of the claim', () => {
+    const link = linkTo('b', ['own'])
+    const { directory, observer } = directoryOf([link])
+    expect(directory.locate('own')).toEqual({ kind: 'here', sae: own })
+    directory.listChanged(link)
+    expect(observer.names()).toEqual(['sae-claimed-twice'])
+  })
+
+  test('finds an SAE at the one peer that has it registered', () => {
+    const { directory } = directoryOf([linkTo('b', []), linkTo('c', ['x'])])
+    expect(directory.locate('x')).toMatchObject({
+      kind: 'remote',
+      destination: { targetKmeId: 'c' },
+    })
+  })
+
+  test('decides nothing about an SAE that two peers claim, and alarms', () => {
+    const { directory, observer } = directoryOf([linkTo('b', ['x']), linkTo('c', ['x'])])
+    expect(directory.locate('x')).toEqual({ kind: 'ambiguous' })
+    expect(observer.names()).toEqual(['sae-claimed-twice'])
+  })
+
+  test('does not call an SAE unknown while a peer has never told its list', () => {
+    expect(directoryOf([linkTo('b'), linkTo('c', [])]).directory.locate('x').kind).toBe('undecided')
+    expect(directoryOf([linkTo('b', [])]).directory.locate('x').kind).toBe('unknown')
+    expect(directoryOf([]).directory.locate('x').kind).toBe('unknown')
+  })
+
+  test('compares IDs exactly', () => {
+    const { directory } = directoryOf([linkTo('b', ['x'])])
+    for (const id of ['X', 'x ', 'own ', 'Own']) {
+      expect(directory.locate(id).kind).toBe('unknown')
+    }
+  })
+
+  test('has a destination for local deliveries only with a link of the KME with itself', () => {
+    expect(directoryOf([linkTo('b', [])]).directory.localDestination()).toBeNull()
+    const { directory } = directoryOf([linkTo('b', []), linkTo('kme')])
+    expect(directory.localDestination()).toMatchObject({ targetKmeId: 'kme' })
+    expect(directory.locate('x').kind).toBe('unknown')
+  })
+})
