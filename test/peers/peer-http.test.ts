@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { createServer, request } from 'node:https'
 import { once } from 'node:events'
-import { X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
 import type { IncomingMessage, RequestListener } from 'node:http'
 import type { Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
