@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { KmeError } from '../errors.ts'
 import type { Config } from '../config/schema.ts'
 import type { Random } from '../ports/clock.ts'
 import type { Store } from '../stores/store.ts'
@@ -27,6 +29,13 @@ const openSqlite = async (
   { path, kekFile }: SqliteConfig,
   { random, credentialsDirectory, opened }: StoreOpening,
 ): Promise<Store> => {
+  // A new store in place of one that is missing would be taken for a restored one by the peers.
+  if (!existsSync(path)) {
+    throw new KmeError(
+      'STORE_FAILED',
+      `store ${path} does not exist; "keyspring store init" makes it`,
+    )
+  }
   const sealing = await openFileSealing(kekFile, { random, credentialsDirectory })
   opened.defer(() => {
     sealing.close()

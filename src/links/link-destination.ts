@@ -14,6 +14,7 @@ import type { LinkParts } from './link-parts.ts'
 import type { NewDelivery } from '../ports/delivery-store.ts'
 import type { OwnLanes } from './own-lanes.ts'
 import type { DeliveryIds } from './delivery-ids.ts'
+import { SharedCommits } from './shared-commits.ts'
 import { takeRange } from './take-range.ts'
 import { confirmOf } from './confirm-message.ts'
 import { wipe } from '../support/wipe.ts'
@@ -42,6 +43,7 @@ export class LinkDestination implements Destination {
   readonly #greeter: Greeter
   readonly #devices: Devices
   readonly #owes: () => void
+  readonly #commits: SharedCommits
 
   constructor(parts: LinkDestinationParts) {
     this.targetKmeId = parts.parts.settings.peerKmeId
@@ -54,6 +56,15 @@ export class LinkDestination implements Destination {
     this.#greeter = parts.greeter
     this.#devices = parts.devices
     this.#owes = parts.owes
+    // The session is checked when the commit is called, in the same turn: what was taken in an
+    // earlier one and is not committed yet never will be.
+    this.#commits = new SharedCommits((session, deliveries) =>
+      this.#parts.store.commitDeliveries(
+        this.#state.ownWriteOf(session),
+        deliveries,
+        this.#parts.now(),
+      ),
+    )
   }
 
   deliverableKeys(keyLengthBytes: number): number {
@@ -118,14 +129,7 @@ export class LinkDestination implements Destination {
 
   async #commit(session: Session, delivery: NewDelivery): Promise<Buffer> {
     try {
-      const write = this.#state.ownWriteOf(session)
-      const [material] = await this.#parts.store.commitDeliveries(
-        write,
-        [delivery],
-        this.#parts.now(),
-      )
-      if (!material) throw new TypeError('one delivery, one material')
-      return material
+      return await this.#commits.commit(session, delivery)
     } catch (error) {
       this.#confirmations.release(delivery.delivery.deliveryId)
       throw this.#commitFailed(error)

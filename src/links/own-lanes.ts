@@ -21,8 +21,8 @@ export class OwnLanes {
   }
 
   /**
-   * Starts from the durable state. What was taken and is not committed yet was queued at the store
-   * before this read, so the state has it.
+   * Starts from the durable state. What an earlier session took was queued at the store before this
+   * read, so the state has it, or it is never committed: a commit names its session.
    */
   async reset(store: LaneStore, linkId: LinkId): Promise<void> {
     // Asked for in one turn, the reads see one state.

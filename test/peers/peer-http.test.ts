@@ -74,7 +74,9 @@ describe('the peer protocol over HTTPS', () => {
 
   beforeAll(async () => {
     ca = await createTestCa()
-    ;[kmeA, kmeB, kmeC] = await Promise.all(['kme-a', 'kme-b', 'kme-c'].map((id) => ca.issue(id)))
+    kmeA = await ca.issue('kme-a')
+    kmeB = await ca.issue('kme-b')
+    kmeC = await ca.issue('kme-c')
   })
 
   afterEach(async () => {
@@ -153,10 +155,9 @@ describe('the peer protocol over HTTPS', () => {
   test('does not speak to a server whose certificate is of another KME', async () => {
     const link = new Listening()
     const client = connect(await listen(routes(link), kmeC))
-    await expect(client.send(stamp, [heartbeat])).rejects.toMatchObject({
-      code: 'PEER_UNAVAILABLE',
-      message: expect.stringContaining('KME kme-c') as string,
-    })
+    const refused = client.send(stamp, [heartbeat])
+    await expect(refused).rejects.toMatchObject({ code: 'PEER_UNAVAILABLE' })
+    await expect(refused).rejects.toThrow('KME kme-c')
     expect(link.heard).toEqual([])
   })
 
