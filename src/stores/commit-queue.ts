@@ -1,0 +1,142 @@
+import { isKmeError, KmeError } from '../errors.ts'
+import type { StoreBackend, StoreTx } from './store-tx.ts'
+
+/** Operations that share one commit at most: bounds what a failed commit fails. */
+const MAX_GROUP = 256
+
+interface Job {
+  /** Runs the operation in its savepoint; throws only what ends the whole transaction. */
+  attempt(tx: StoreTx): void
+  /** The transaction is durable: settles the promise. */
+  settle(): void
+  /** The transaction did not come to be: rejects with this. */
+  fail(error: KmeError): void
+}
+
+/** What an operation came to, until its commit is durable. */
+type Attempt<T> =
+  | { readonly kind: 'value'; readonly value: T }
+  | { readonly kind: 'error'; readonly error: unknown }
+
+/**
+ * Runs operations one after the other, in the order of the calls. Those that are called while a
+ * commit is under way, or in one turn of the event loop, share the next: one sync for all of them.
+ * Each has its own savepoint, so one that throws disturbs no other. Nobody hears of anything before
+ * it is durable.
+ */
+export class CommitQueue {
+  readonly #backend: StoreBackend
+  #waiting: Job[] = []
+  #draining: Promise<void> | null = null
+  #closing: Promise<void> | null = null
+  #reportFailed: (error: KmeError) => void = () => undefined
+  /** Resolves once the backend is poisoned. */
+  readonly failed: Promise<KmeError>
+
+  constructor(backend: StoreBackend) {
+    this.#backend = backend
+    this.failed = new Promise((resolve) => {
+      this.#reportFailed = resolve
+    })
+  }
+
+  /**
+   * Resolves with what `work` returned once that is durable. `discard` gets a value that came to
+   * nothing because the commit failed, to wipe it.
+   * @throws what `work` throws; KmeError STORE_FAILED
+   */
+  run<T>(work: (tx: StoreTx) => T, discard?: (value: T) => void): Promise<T> {
+    if (this.#closing) return Promise.reject(new KmeError('STORE_FAILED', 'the store is closed'))
+    return new Promise<T>((resolve, reject) => {
+      this.#waiting.push(jobOf(work, { resolve, reject, discard }))
+      this.#draining ??= this.#drain()
+    })
+  }
+
+  /** Commits what was called before, then closes the backend. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await this.#draining
+    await this.#backend.close()
+  }
+
+  async #drain(): Promise<void> {
+    try {
+      while (this.#waiting.length > 0) {
+        // Lets every call of this turn join, and input and output go on between two commits.
+        await nextTurn()
+        await this.#commit(this.#waiting.splice(0, MAX_GROUP))
+      }
+    } finally {
+      this.#draining = null
+    }
+  }
+
+  async #commit(group: readonly Job[]): Promise<void> {
+    try {
+      if (this.#backend.poisoned) throw poisoned()
+      await this.#backend.transact((tx) => {
+        for (const job of group) job.attempt(tx)
+      })
+    } catch (error) {
+      const failure = failureOf(error)
+      for (const job of group) job.fail(failure)
+      if (this.#backend.poisoned) this.#reportFailed(failure)
+      return
+    }
+    for (const job of group) job.settle()
+  }
+}
+
+interface Caller<T> {
+  readonly resolve: (value: T) => void
+  readonly reject: (error: unknown) => void
+  readonly discard: ((value: T) => void) | undefined
+}
+
+const jobOf = <T>(work: (tx: StoreTx) => T, { resolve, reject, discard }: Caller<T>): Job => {
+  let attempt: Attempt<T> | null = null
+  return {
+    attempt: (tx) => {
+      attempt = tryIn(tx, work)
+    },
+    settle: () => {
+      if (attempt?.kind === 'value') resolve(attempt.value)
+      else reject(attempt?.error)
+    },
+    fail: (error) => {
+      if (attempt?.kind === 'value') discard?.(attempt.value)
+      reject(error)
+    },
+  }
+}
+
+const tryIn = <T>(tx: StoreTx, work: (tx: StoreTx) => T): Attempt<T> => {
+  try {
+    return { kind: 'value', value: tx.savepoint(() => work(tx)) }
+  } catch (error) {
+    // The database has given up the whole transaction.
+    if (isKmeError(error, 'STORE_FAILED')) throw error
+    return { kind: 'error', error }
+  }
+}
+
+const nextTurn = (): Promise<void> =>
+  new Promise((resolve) => {
+    setImmediate(resolve)
+  })
+
+const poisoned = (): KmeError =>
+  new KmeError(
+    'STORE_FAILED',
+    'the store met an input or output error and takes no more; check the disk and start again',
+  )
+
+const failureOf = (error: unknown): KmeError =>
+  isKmeError(error, 'STORE_FAILED')
+    ? error
+    : new KmeError('STORE_FAILED', 'the store could not commit', { cause: error })

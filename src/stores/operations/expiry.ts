@@ -1,0 +1,24 @@
+import type { Moment } from '../../model/moment.ts'
+import type { StoreTx } from '../store-tx.ts'
+import { auditDelivery, heldBytes, rangeOfDelivery } from './delivery-rows.ts'
+import { groupBy } from './group-by.ts'
+import { changeLink, requireLink } from './guard.ts'
+
+export const expireDeliveries = (tx: StoreTx, moment: Moment, limit: number): number => {
+  const rows = tx.listExpired(moment.runningMs, limit)
+  for (const [linkId, ofLink] of groupBy(rows, (row) => row.linkId)) {
+    changeLink(tx, requireLink(tx, linkId), (change) => {
+      change.touch()
+      for (const row of ofLink) {
+        change.move('held', 'expired', heldBytes(row))
+        if (row.remote === 'unconfirmed') {
+          const { lane } = row.delivery
+          tx.insertPendingDrop(linkId, { lane, range: rangeOfDelivery(row.delivery) })
+        }
+        tx.deleteDelivery(row.seq)
+        auditDelivery(tx, row, 'expired', moment)
+      }
+    })
+  }
+  return rows.length
+}

@@ -1,0 +1,109 @@
+import { KmeError } from '../../errors.ts'
+import { endOf, type Epoch, type LaneName, type LinkEnd } from '../../model/lane.ts'
+import type { LedgerState } from '../../model/ledger.ts'
+import type { LinkId } from '../../model/ids.ts'
+import type { LinkRow, StoreTx } from '../store-tx.ts'
+import { LaneEdit } from './lane-edit.ts'
+import { LedgerEdit } from './ledger-edit.ts'
+
+/**
+ * One operation's changes of a link: its row, its ledger and its lanes are each read at most once
+ * and written at most once, by `save`.
+ */
+export class LinkChange {
+  readonly tx: StoreTx
+  readonly lanes: LaneEdit
+  readonly end: LinkEnd
+  readonly isSelf: boolean
+  #row: LinkRow
+  #ledger: LedgerEdit | null = null
+  #changed = false
+
+  constructor(tx: StoreTx, row: LinkRow) {
+    const { linkId, kmeId, peerKmeId } = row.identity
+    this.tx = tx
+    this.#row = row
+    this.lanes = new LaneEdit(tx, linkId, row.epoch)
+    this.end = endOf(kmeId, peerKmeId)
+    this.isSelf = kmeId === peerKmeId
+  }
+
+  get row(): LinkRow {
+    return this.#row
+  }
+
+  get linkId(): LinkId {
+    return this.#row.identity.linkId
+  }
+
+  /** @throws KmeError NOT_READY where there is none */
+  requireEpoch(): Epoch {
+    if (this.#row.epoch) return this.#row.epoch
+    throw new KmeError('NOT_READY', `link ${this.linkId} has no epoch yet`)
+  }
+
+  owns(lane: LaneName): boolean {
+    return this.isSelf || lane === this.end
+  }
+
+  laneLedgerState(lane: LaneName): 'ownLane' | 'otherLane' {
+    return this.owns(lane) ? 'ownLane' : 'otherLane'
+  }
+
+  /** Something of the link changes: its commit counter will rise. */
+  touch(): void {
+    this.#changed = true
+  }
+
+  update(patch: Partial<Omit<LinkRow, 'identity' | 'commitCounter'>>): void {
+    this.#row = { ...this.#row, ...patch }
+    this.touch()
+  }
+
+  /** Keeps the highest counter that the peer told. */
+  sawPeerCounter(commitCounter: number): void {
+    const known = this.#row.knownOfPeer
+    if (known && commitCounter > known.commitCounter) {
+      this.update({ knownOfPeer: { ...known, commitCounter } })
+    }
+  }
+
+  receive(state: LedgerState, bytes: number): void {
+    this.#openLedger().receive(state, bytes)
+  }
+
+  move(from: LedgerState, to: LedgerState, bytes: number): void {
+    if (bytes !== 0) this.#openLedger().move(from, to, bytes)
+  }
+
+  /** All that is in one state goes to another. */
+  moveAll(from: LedgerState, to: LedgerState): void {
+    this.move(from, to, this.#openLedger().bytesIn(from))
+  }
+
+  gap(bytes: number): void {
+    this.#openLedger().gap(bytes)
+  }
+
+  /** Writes what has changed; what follows starts from there. */
+  save(): void {
+    this.lanes.save()
+    if (this.#ledger) this.tx.writeLedger(this.linkId, this.#ledger.result())
+    this.#ledger = null
+    if (!this.#changed) return
+    const { counting, commitCounter } = this.#row
+    this.#row = { ...this.#row, commitCounter: commitCounter + (counting ? 1 : 0) }
+    this.tx.writeLink(this.#row)
+    this.#changed = false
+  }
+
+  wipe(): void {
+    this.lanes.wipe()
+  }
+
+  #openLedger(): LedgerEdit {
+    this.touch()
+    this.#ledger ??= new LedgerEdit(this.tx.readLedger(this.linkId))
+    return this.#ledger
+  }
+}

@@ -1,0 +1,194 @@
+import { KmeError } from '../../errors.ts'
+import { endOf, LANE_NAMES, sameEpoch, type Epoch, type LaneName } from '../../model/lane.ts'
+import { emptyLedger } from '../../model/ledger.ts'
+import { isRangeSet, type RangeSet } from '../../model/range.ts'
+import type { Random } from '../../ports/clock.ts'
+import type { LinkId } from '../../model/ids.ts'
+import type { KnownOfPeer } from '../../ports/peer.ts'
+import type {
+  HeardHello,
+  HelloAgreement,
+  HelloTeaching,
+  LinkIdentity,
+  LinkSnapshot,
+  OwnWrite,
+} from '../../ports/lane-store.ts'
+import type { LinkRow, StoreTx } from '../store-tx.ts'
+import { applyOwn, changeLink, lifeEnded, requireLink } from './guard.ts'
+import { renewFingerprintKey } from './fingerprint.ts'
+import type { LinkChange } from './link-change.ts'
+
+const END_BATCH = 500
+
+export const openLink = (tx: StoreTx, identity: LinkIdentity): LinkSnapshot => {
+  const known = tx.findLink(identity.linkId)
+  if (known) {
+    assertSameIdentity(known.identity, identity)
+    return snapshotOf(tx, known)
+  }
+  const row: LinkRow = {
+    identity,
+    life: 0,
+    greeted: false,
+    counting: false,
+    commitCounter: 0,
+    epoch: null,
+    knownOfPeer: null,
+    lastBatch: 0,
+    closedTold: true,
+  }
+  tx.writeLink(row)
+  tx.writeLedger(identity.linkId, emptyLedger())
+  return snapshotOf(tx, row)
+}
+
+const assertSameIdentity = (known: LinkIdentity, asked: LinkIdentity): void => {
+  if (known.kmeId === asked.kmeId && known.peerKmeId === asked.peerKmeId) return
+  throw new KmeError(
+    'CONFIG_INVALID',
+    `link ${known.linkId} is between ${known.kmeId} and ${known.peerKmeId} in this store, not ` +
+      `between ${asked.kmeId} and ${asked.peerKmeId}; give the new link a name of its own`,
+  )
+}
+
+export const readLink = (tx: StoreTx, linkId: LinkId): LinkSnapshot =>
+  snapshotOf(tx, requireLink(tx, linkId))
+
+export const beginLife = (tx: StoreTx, linkId: LinkId): LinkSnapshot => {
+  const row = requireLink(tx, linkId)
+  const next = { ...row, life: row.life + 1, greeted: false, counting: false }
+  tx.writeLink(next)
+  return snapshotOf(tx, next)
+}
+
+export const hearHello = (tx: StoreTx, linkId: LinkId, told: HelloTeaching): HeardHello => {
+  const row = requireLink(tx, linkId)
+  const known = row.knownOfPeer
+  const peerLifeRose =
+    row.epoch !== null &&
+    known !== null &&
+    sameEpoch(row.epoch, told.epoch) &&
+    told.life > known.life
+  if (!peerLifeRose) return { snapshot: snapshotOf(tx, row), peerLifeRose }
+  return changeLink(tx, row, (change) => {
+    change.update({ knownOfPeer: { ...known, life: told.life }, greeted: false })
+    return { snapshot: savedSnapshot(change), peerLifeRose }
+  })
+}
+
+export const applyHello = (
+  tx: StoreTx,
+  write: OwnWrite,
+  { peer, adopt, closedBatch }: HelloAgreement,
+): LinkSnapshot =>
+  applyOwn(tx, write, (change) => {
+    const known = sameGeneration(change.row.knownOfPeer, peer)
+    // The peer has begun another life since it answered.
+    if (known && peer.life < known.life) throw lifeEnded(change.linkId)
+    const commitCounter = Math.max(peer.commitCounter, known?.commitCounter ?? 0)
+    for (const lane of LANE_NAMES) {
+      if (change.owns(lane)) adoptRanges(change, lane, adopt[lane] ?? [])
+    }
+    if (closedBatch !== null) closeUpTo(change, closedBatch)
+    change.update({ knownOfPeer: { ...peer, commitCounter }, greeted: true, counting: true })
+    return savedSnapshot(change)
+  })
+
+const sameGeneration = (known: KnownOfPeer | null, peer: KnownOfPeer): KnownOfPeer | null =>
+  known?.generation === peer.generation ? known : null
+
+/** The peer holds these for deliveries whose master never got an answer: a crash lost our commit. */
+const adoptRanges = (change: LinkChange, lane: LaneName, ranges: RangeSet): void => {
+  if (!isRangeSet(ranges, change.lanes.state(lane).appendedBytes)) {
+    throw new KmeError('PROTOCOL', `link ${change.linkId}: the peer used bytes that no lane has`)
+  }
+  for (const range of ranges) {
+    const bytes = change.lanes.erase(lane, range)
+    change.move(change.laneLedgerState(lane), 'delivered', bytes)
+  }
+}
+
+/** Follower: what batches up to `batch` appended is usable. */
+export const closeUpTo = (change: LinkChange, batch: number): void => {
+  if (change.end === 'verifier') return
+  const { lastBatch } = change.row
+  if (!Number.isSafeInteger(batch) || batch > lastBatch) {
+    throw new KmeError('PROTOCOL', `link ${change.linkId}: batch ${batch} was never decided here`)
+  }
+  // Only the last batch can be open: the next one is proposed when it is closed.
+  if (batch < lastBatch) return
+  for (const lane of LANE_NAMES) if (change.lanes.makeUsable(lane)) change.touch()
+}
+
+export const beginEpoch = (
+  tx: StoreTx,
+  random: Random,
+  write: OwnWrite,
+  epoch: Epoch,
+  peer: KnownOfPeer,
+): LinkSnapshot =>
+  applyOwn(tx, write, (change) => {
+    const { linkId, row } = change
+    if (row.epoch && epoch.counter <= row.epoch.counter) {
+      throw new TypeError(
+        `link ${linkId}: epoch ${epoch.counter} is not after ${row.epoch.counter}`,
+      )
+    }
+    for (const state of ['unverified', 'ownLane', 'otherLane', 'granted'] as const) {
+      change.moveAll(state, 'dropped')
+    }
+    dropRows(tx, linkId)
+    renewFingerprintKey(tx, linkId, random)
+    if (row.knownOfPeer?.generation !== peer.generation) restartSaeVersions(tx, linkId)
+    change.update({ epoch, knownOfPeer: peer, greeted: false, lastBatch: 0, closedTold: true })
+    return savedSnapshot(change)
+  })
+
+const dropRows = (tx: StoreTx, linkId: LinkId): void => {
+  tx.deleteBlocks(linkId)
+  tx.deleteLanes(linkId)
+  tx.deleteCheckpoints(linkId)
+  tx.deletePendingDrops(linkId)
+  tx.writeProposal(linkId, null)
+  tx.writeVerdict(linkId, null)
+  tx.writeSuspects(linkId, [])
+  // Their lane is gone, so there is nothing left to confirm; what slaves here hold stays.
+  let open = tx.listUnconfirmed(linkId, END_BATCH)
+  while (open.length > 0) {
+    for (const delivery of open) tx.updateDelivery({ ...delivery, remote: 'none' })
+    open = tx.listUnconfirmed(linkId, END_BATCH)
+  }
+}
+
+/** Another store of the peer counts its lists from where it was: any of them is news. */
+const restartSaeVersions = (tx: StoreTx, linkId: LinkId): void => {
+  const list = tx.readPeerSaes(linkId)
+  if (list) tx.writePeerSaes(linkId, { version: 0, saes: list.saes })
+}
+
+/** The state after what `change` did. */
+export const savedSnapshot = (change: LinkChange): LinkSnapshot => {
+  change.save()
+  return snapshotOf(change.tx, change.row)
+}
+
+const snapshotOf = (tx: StoreTx, row: LinkRow): LinkSnapshot => {
+  const { identity, life, greeted, commitCounter, epoch, knownOfPeer, lastBatch, closedTold } = row
+  const { generation, hadGenerations } = tx.readMeta()
+  const { linkId, kmeId, peerKmeId } = identity
+  return {
+    identity,
+    end: endOf(kmeId, peerKmeId),
+    generation,
+    hadGenerations,
+    life,
+    greeted,
+    commitCounter,
+    epoch,
+    knownOfPeer,
+    lastBatch,
+    closedTold,
+    openProposal: tx.readProposal(linkId),
+    lanes: { verifier: tx.readLane(linkId, 'verifier'), follower: tx.readLane(linkId, 'follower') },
+  }
+}

@@ -1,0 +1,93 @@
+import type { Statement } from 'better-sqlite3'
+import type { LinkId } from '../../model/ids.ts'
+import type { Envelope } from '../../sealing/envelope.ts'
+import type { ChunkKey } from '../store-tx.ts'
+import type { Database, SqlValue } from './database.ts'
+import { Numbers } from './numbers.ts'
+
+/** What the rows are read and written with. */
+export class RowContext {
+  readonly db: Database
+  readonly envelope: Envelope
+  readonly #links: Numbers
+  readonly #runs: Numbers
+  readonly #linkIds = new Map<number, LinkId>()
+  readonly #selectLinkId: Statement<SqlValue[], { readonly link_id: LinkId }>
+
+  constructor(db: Database, envelope: Envelope) {
+    this.db = db
+    this.envelope = envelope
+    this.#links = new Numbers(
+      db,
+      'SELECT number FROM link_name WHERE link_id = ?',
+      'INSERT INTO link_name (link_id) VALUES (?)',
+    )
+    this.#selectLinkId = db.prepare('SELECT link_id FROM link_name WHERE number = ?')
+    this.#runs = new Numbers(
+      db,
+      `SELECT number FROM chunk_run
+       WHERE link = ? AND lane = ? AND epoch_counter = ? AND epoch_id = ?`,
+      'INSERT INTO chunk_run (link, lane, epoch_counter, epoch_id) VALUES (?, ?, ?, ?)',
+    )
+  }
+
+  /** The number of a link in other tables; 0, which no link has, where it has none yet. */
+  findLink(linkId: LinkId): number {
+    return this.#links.find([linkId])
+  }
+
+  /** The same; gives it one. */
+  ensureLink(linkId: LinkId): number {
+    return this.#links.ensure([linkId])
+  }
+
+  /** The link that has this number. */
+  linkIdOf(number: number): LinkId {
+    const known = this.#linkIds.get(number)
+    if (known !== undefined) return known
+    const linkId = this.#selectLinkId.get(number)?.link_id
+    if (linkId === undefined) throw new TypeError(`no link has the number ${String(number)}`)
+    this.#linkIds.set(number, linkId)
+    return linkId
+  }
+
+  /** The number of a run of chunks, or 0. */
+  findRun(key: ChunkKey): number {
+    return this.#runs.find(this.#nameRun(key, this.findLink(key.linkId)))
+  }
+
+  ensureRun(key: ChunkKey): number {
+    return this.#runs.ensure(this.#nameRun(key, this.ensureLink(key.linkId)))
+  }
+
+  /** Part of a transaction: undone alone when it throws. */
+  savepoint<T>(work: () => T): T {
+    try {
+      return this.db.savepoint(work)
+    } catch (error) {
+      this.forgetNumbers()
+      throw error
+    }
+  }
+
+  /** One transaction: durable when it returns, undone when it throws. */
+  transaction<T>(work: () => T): T {
+    try {
+      return this.db.transaction(work)
+    } catch (error) {
+      this.forgetNumbers()
+      throw error
+    }
+  }
+
+  /** After a rollback, or a deletion of runs, numbers may not be those of the database any more. */
+  forgetNumbers(): void {
+    this.#links.forget()
+    this.#runs.forget()
+    this.#linkIds.clear()
+  }
+
+  #nameRun(key: ChunkKey, link: number): readonly (string | number)[] {
+    return [link, key.lane, key.epoch.counter, key.epoch.id]
+  }
+}

@@ -1,0 +1,350 @@
+import type { KmeError } from '../errors.ts'
+import type { AuditEntry } from '../ports/audit.ts'
+import type { BlockRef, Piece } from '../model/block.ts'
+import type { Random } from '../ports/clock.ts'
+import type {
+  ConfirmOutcome,
+  DeliveryStore,
+  FetchedKeys,
+  FetchRequest,
+  LaneDrop,
+  NewDelivery,
+  SaeList,
+} from '../ports/delivery-store.ts'
+import type {
+  BatchEffect,
+  BlockIntake,
+  BlockQuestion,
+  DecidedProposal,
+  HeardHello,
+  HelloAgreement,
+  HelloTeaching,
+  LaneStore,
+  LaneStretch,
+  LedgerRecount,
+  LinkIdentity,
+  LinkSnapshot,
+  MatchedLimit,
+  MatchedPieces,
+  OwnWrite,
+  Proposal,
+  ReceivedBlocks,
+  Stamped,
+} from '../ports/lane-store.ts'
+import type {
+  AnnouncedBlock,
+  BatchVerdict,
+  BlockWhereabouts,
+  ConfirmMessage,
+  KnownOfPeer,
+  Stamp,
+} from '../ports/peer.ts'
+import type { DeliveryId } from '../model/key-id.ts'
+import type { DeviceId, LinkId, SaeId } from '../model/ids.ts'
+import type { Epoch, LaneName } from '../model/lane.ts'
+import type { Ledger } from '../model/ledger.ts'
+import type { Moment } from '../model/moment.ts'
+import type { RangeSet } from '../model/range.ts'
+import { wipe } from '../support/wipe.ts'
+import { CommitQueue } from './commit-queue.ts'
+import * as announcements from './operations/announcements.ts'
+import * as batches from './operations/batches.ts'
+import * as confirms from './operations/confirms.ts'
+import * as deliveries from './operations/deliveries.ts'
+import * as drops from './operations/drops.ts'
+import * as expiry from './operations/expiry.ts'
+import * as fetching from './operations/fetch.ts'
+import * as intake from './operations/intake.ts'
+import * as links from './operations/links.ts'
+import * as recount from './operations/recount.ts'
+import * as saes from './operations/saes.ts'
+import * as verdicts from './operations/verdicts.ts'
+import type { StoreBackend } from './store-tx.ts'
+
+/** What waits for a peer is refused more long before there are so many. */
+const COUNT_LIMIT = 100_000
+
+/**
+ * The store of a KME over any database: both ports, each operation in its savepoint of a shared
+ * commit. What the operations do is in `operations/`, one file per group.
+ */
+export class Store implements LaneStore, DeliveryStore, AsyncDisposable {
+  readonly #queue: CommitQueue
+  readonly #random: Random
+  readonly failed: Promise<KmeError>
+
+  constructor(backend: StoreBackend, random: Random) {
+    this.#queue = new CommitQueue(backend)
+    this.failed = this.#queue.failed
+    this.#random = random
+  }
+
+  openLink(link: LinkIdentity): Promise<LinkSnapshot> {
+    return this.#queue.run((tx) => links.openLink(tx, link))
+  }
+
+  readLink(linkId: LinkId): Promise<LinkSnapshot> {
+    return this.#queue.run((tx) => links.readLink(tx, linkId))
+  }
+
+  beginLife(linkId: LinkId): Promise<LinkSnapshot> {
+    return this.#queue.run((tx) => links.beginLife(tx, linkId))
+  }
+
+  hearHello(linkId: LinkId, told: HelloTeaching): Promise<HeardHello> {
+    return this.#queue.run((tx) => links.hearHello(tx, linkId, told))
+  }
+
+  applyHello(write: OwnWrite, agreement: HelloAgreement): Promise<LinkSnapshot> {
+    return this.#queue.run((tx) => links.applyHello(tx, write, agreement))
+  }
+
+  beginEpoch(write: OwnWrite, epoch: Epoch, peer: KnownOfPeer): Promise<LinkSnapshot> {
+    return this.#queue.run((tx) => links.beginEpoch(tx, this.#random, write, epoch, peer))
+  }
+
+  async receiveBlocks(
+    write: OwnWrite,
+    offered: BlockIntake,
+    moment: Moment,
+  ): Promise<ReceivedBlocks> {
+    try {
+      return await this.#queue.run((tx) =>
+        intake.receiveBlocks(tx, this.#random, write, offered, moment),
+      )
+    } finally {
+      wipe(...offered.blocks.map(({ material }) => material))
+    }
+  }
+
+  readCheckpoint(linkId: LinkId, deviceId: DeviceId): Promise<Buffer | null> {
+    return this.#queue.run((tx) => tx.readCheckpoint(linkId, deviceId))
+  }
+
+  listUnannounced(linkId: LinkId, limit: number): Promise<readonly AnnouncedBlock[]> {
+    return this.#queue.run((tx) => announcements.listUnannounced(tx, linkId, limit))
+  }
+
+  markAnnounced(
+    write: OwnWrite,
+    refs: readonly BlockRef[],
+    conflicting: readonly BlockRef[],
+  ): Promise<void> {
+    return this.#queue.run((tx) => {
+      announcements.markAnnounced(tx, write, refs, conflicting)
+    })
+  }
+
+  applyAnnouncement(
+    linkId: LinkId,
+    stamp: Stamp,
+    blocks: readonly AnnouncedBlock[],
+  ): Promise<Stamped<readonly BlockRef[]>> {
+    return this.#queue.run((tx) => announcements.applyAnnouncement(tx, linkId, stamp, blocks))
+  }
+
+  listUnmatched(
+    linkId: LinkId,
+    deviceId: DeviceId,
+    receivedBeforeMs: number,
+    limit: number,
+  ): Promise<readonly AnnouncedBlock[]> {
+    return this.#queue.run((tx) =>
+      announcements.listUnmatched(tx, linkId, deviceId, receivedBeforeMs, limit),
+    )
+  }
+
+  answerQuestion(
+    linkId: LinkId,
+    stamp: Stamp,
+    questions: readonly BlockQuestion[],
+  ): Promise<Stamped<readonly BlockWhereabouts[]>> {
+    return this.#queue.run((tx) => announcements.answerQuestion(tx, linkId, stamp, questions))
+  }
+
+  applyWhereabouts(
+    write: OwnWrite,
+    answers: readonly { readonly ref: BlockRef; readonly where: BlockWhereabouts }[],
+  ): Promise<readonly BlockRef[]> {
+    return this.#queue.run((tx) => announcements.applyWhereabouts(tx, write, answers))
+  }
+
+  listAwaited(
+    linkId: LinkId,
+    deviceId: DeviceId,
+    limit: number,
+  ): Promise<readonly AnnouncedBlock[]> {
+    return this.#queue.run((tx) => announcements.listAwaited(tx, linkId, deviceId, limit))
+  }
+
+  markGone(write: OwnWrite, refs: readonly BlockRef[]): Promise<void> {
+    return this.#queue.run((tx) => {
+      announcements.markGone(tx, write, refs)
+    })
+  }
+
+  listMatched(linkId: LinkId, limit: MatchedLimit): Promise<MatchedPieces> {
+    return this.#queue.run((tx) => batches.listMatched(tx, linkId, limit))
+  }
+
+  readPieces(linkId: LinkId, pieces: readonly Piece[]): Promise<readonly (Buffer | null)[]> {
+    return this.#queue.run((tx) => batches.readPieces(tx, linkId, pieces), wipeAll)
+  }
+
+  openProposal(write: OwnWrite, proposal: Proposal): Promise<void> {
+    return this.#queue.run((tx) => {
+      batches.openProposal(tx, write, proposal)
+    })
+  }
+
+  decideProposal(
+    linkId: LinkId,
+    stamp: Stamp,
+    proposal: Proposal,
+    verdict: BatchVerdict,
+  ): Promise<Stamped<DecidedProposal>> {
+    return this.#queue.run((tx) => verdicts.decideProposal(tx, linkId, stamp, proposal, verdict))
+  }
+
+  closeProposal(write: OwnWrite, batch: number, verdict: BatchVerdict): Promise<BatchEffect> {
+    return this.#queue.run((tx) => verdicts.closeProposal(tx, write, batch, verdict))
+  }
+
+  applyClosed(linkId: LinkId, stamp: Stamp, batch: number): Promise<Stamped<LinkSnapshot>> {
+    return this.#queue.run((tx) => verdicts.applyClosed(tx, linkId, stamp, batch))
+  }
+
+  markClosedTold(write: OwnWrite, batch: number): Promise<void> {
+    return this.#queue.run((tx) => {
+      verdicts.markClosedTold(tx, write, batch)
+    })
+  }
+
+  listStretches(linkId: LinkId, lane: LaneName): Promise<readonly LaneStretch[]> {
+    return this.#queue.run((tx) => tx.listStretches(linkId, lane))
+  }
+
+  readLedger(linkId: LinkId): Promise<Ledger> {
+    return this.#queue.run((tx) => recount.readLedger(tx, linkId))
+  }
+
+  recountLedger(linkId: LinkId): Promise<LedgerRecount> {
+    return this.#queue.run((tx) => recount.recountLedger(tx, linkId))
+  }
+
+  readRunningTime(): Promise<number> {
+    return this.#queue.run((tx) => tx.readMeta().runningMs)
+  }
+
+  saveRunningTime(runningMs: number): Promise<void> {
+    return this.#queue.run((tx) => {
+      tx.writeRunningMs(runningMs)
+    })
+  }
+
+  registerSaes(saeIds: readonly SaeId[]): Promise<SaeList> {
+    return this.#queue.run((tx) => saes.registerSaes(tx, this.#random, saeIds))
+  }
+
+  commitDeliveries(
+    write: OwnWrite,
+    created: readonly NewDelivery[],
+    moment: Moment,
+  ): Promise<readonly Buffer[]> {
+    return this.#queue.run((tx) => deliveries.commitDeliveries(tx, write, created, moment), wipeAll)
+  }
+
+  applyConfirms(
+    linkId: LinkId,
+    stamp: Stamp,
+    messages: readonly ConfirmMessage[],
+    moment: Moment,
+  ): Promise<Stamped<readonly ConfirmOutcome[]>> {
+    return this.#queue.run((tx) => confirms.applyConfirms(tx, linkId, stamp, messages, moment))
+  }
+
+  listUnconfirmed(linkId: LinkId, limit: number): Promise<readonly ConfirmMessage[]> {
+    return this.#queue.run((tx) => deliveries.listUnconfirmed(tx, linkId, limit))
+  }
+
+  countUnconfirmed(linkId: LinkId): Promise<number> {
+    return this.#queue.run((tx) => tx.listUnconfirmed(linkId, COUNT_LIMIT).length)
+  }
+
+  markConfirmed(write: OwnWrite, deliveryIds: readonly DeliveryId[]): Promise<void> {
+    return this.#queue.run((tx) => {
+      deliveries.markConfirmed(tx, write, deliveryIds)
+    })
+  }
+
+  refuseDelivery(
+    write: OwnWrite,
+    deliveryId: DeliveryId,
+    whole: boolean,
+    moment: Moment,
+  ): Promise<void> {
+    return this.#queue.run((tx) => {
+      deliveries.refuseDelivery(tx, write, deliveryId, whole, moment)
+    })
+  }
+
+  listPendingDrops(linkId: LinkId, limit: number): Promise<readonly LaneDrop[]> {
+    return this.#queue.run((tx) => tx.listPendingDrops(linkId, limit))
+  }
+
+  markDropped(write: OwnWrite, told: readonly LaneDrop[]): Promise<void> {
+    return this.#queue.run((tx) => {
+      drops.markDropped(tx, write, told)
+    })
+  }
+
+  applyDrops(
+    linkId: LinkId,
+    stamp: Stamp,
+    lane: LaneName,
+    ranges: RangeSet,
+  ): Promise<Stamped<'done' | 'refused'>> {
+    return this.#queue.run((tx) => drops.applyDrops(tx, linkId, stamp, lane, ranges))
+  }
+
+  fetchKeys(request: FetchRequest, moment: Moment): Promise<FetchedKeys> {
+    return this.#queue.run(
+      (tx) => fetching.fetchKeys(tx, request, moment),
+      (fetched) => {
+        if (fetched.outcome === 'fetched') wipeAll(fetched.keys)
+      },
+    )
+  }
+
+  expireDeliveries(moment: Moment, limit: number): Promise<number> {
+    return this.#queue.run((tx) => expiry.expireDeliveries(tx, moment, limit))
+  }
+
+  nextExpiry(): Promise<number | null> {
+    return this.#queue.run((tx) => tx.nextExpiry())
+  }
+
+  applySaeList(linkId: LinkId, stamp: Stamp, list: SaeList): Promise<Stamped<'done'>> {
+    return this.#queue.run((tx) => saes.applySaeList(tx, linkId, stamp, list))
+  }
+
+  readPeerSaes(linkId: LinkId): Promise<SaeList | null> {
+    return this.#queue.run((tx) => tx.readPeerSaes(linkId))
+  }
+
+  readAudit(after: number, limit: number): Promise<readonly AuditEntry[]> {
+    return this.#queue.run((tx) => tx.readAudit(after, limit))
+  }
+
+  close(): Promise<void> {
+    return this.#queue.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+const wipeAll = (buffers: readonly (Buffer | null)[]): void => {
+  wipe(...buffers)
+}
