@@ -97,7 +97,6 @@ export class BatchComposer {
       this.#state.ownWriteOf(session),
       proposal.batch,
       answer.verdict,
-      this.#parts.now(),
     )
     this.#effects.apply(effect)
     return 0

@@ -20,10 +20,10 @@ export class BatchJudge {
     if (totalLengthBytes(proposal.pieces) < PROOF_KEY_BYTES) {
       return { result: 'refused', reason: 'a proposal has at least 32 bytes' }
     }
-    const { store, settings, now } = this.#parts
+    const { store, settings } = this.#parts
     const verdict = await this.#compare(stamp, proposal)
     // A repeated proposal is answered from what was decided before, whatever is found now.
-    const decided = await store.decideProposal(settings.linkId, stamp, proposal, verdict, now())
+    const decided = await store.decideProposal(settings.linkId, stamp, proposal, verdict)
     return answerOf(decided, (value) => {
       if (value.kind === 'refused') return { result: 'refused', reason: value.reason }
       if (value.effect) this.#effects.apply(value.effect)

@@ -95,7 +95,8 @@ export class PeerLink implements Link, PeerHandler {
       this.#kick()
     })
     peer.onLost(() => {
-      greeter.endSession('the connection to the peer KME was lost')
+      // Without a session it was a try that failed: its own reason stands, and its pause counts.
+      if (state.session) greeter.endSession('the connection to the peer KME was lost')
     })
   }
 

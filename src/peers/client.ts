@@ -43,6 +43,10 @@ export class PeerClient implements Peer {
       // A resumed session would not have its certificate checked again.
       maxCachedSessions: 0,
       scheduling: 'lifo',
+      // KMEs are known by the identity in their certificates, not by their addresses. Here and not
+      // in the request: Node keeps no connection alive that a request had its own check for.
+      checkServerIdentity: (_host: string, certificate: PeerCertificate) =>
+        this.#checkPeer(certificate),
     })
   }
 
@@ -99,8 +103,6 @@ export class PeerClient implements Peer {
         headers: { 'Content-Type': 'application/json', 'Content-Length': body.length },
         minVersion: 'TLSv1.3',
         rejectUnauthorized: true,
-        // KMEs are known by the identity in their certificates, not by their addresses.
-        checkServerIdentity: (_host, certificate) => this.#checkPeer(certificate),
         signal: AbortSignal.timeout(timeoutMs),
       })
       outgoing.on('socket', (socket) => {

@@ -24,7 +24,8 @@ export interface DeliveryStore extends AuditTrail {
    * Allocates ranges of our lanes: in one transaction each range is consumed, its bytes leave the
    * lane, the delivery's record is written, and where slaves are registered here, their bytes are
    * kept for them. Returns the bytes of each, in order. Throws INTERNAL, with nothing changed, where
-   * a range is not usable or a byte of it is consumed: an allocator's mistake.
+   * a range is not usable or a byte of it is consumed: an allocator's mistake; LIFE_ENDED where the
+   * link is not greeted (any more).
    */
   commitDeliveries(
     write: OwnWrite,
@@ -50,8 +51,8 @@ export interface DeliveryStore extends AuditTrail {
   countUnconfirmed(linkId: LinkId): Promise<number>
   markConfirmed(write: OwnWrite, deliveryIds: readonly DeliveryId[]): Promise<void>
   /**
-   * The peer refused a delivery. `whole`: its call still waits, so the delivery ends here too and
-   * its range is to be dropped at the peer; otherwise only the peer's part is over.
+   * The peer refused a delivery, so its range is to be dropped there. `whole`: its call still waits,
+   * and the delivery ends here too; otherwise only the peer's part is over.
    */
   refuseDelivery(
     write: OwnWrite,

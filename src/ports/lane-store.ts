@@ -35,12 +35,13 @@ export interface LaneStore {
    * (then the hello of this end is over).
    */
   hearHello(linkId: LinkId, told: HelloTeaching): Promise<HeardHello>
-  /** The answer to our hello was accepted: remembers the peer, adopts ranges, marks the life as greeted. */
+  /** The answer to our hello was accepted: remembers the peer, adopts ranges, marks the life as greeted. @throws KmeError LIFE_ENDED where the answer is of an earlier life of the peer; PROTOCOL */
   applyHello(write: OwnWrite, agreement: HelloAgreement): Promise<LinkSnapshot>
   /**
    * Begins an epoch, in one transaction: both lanes, open proposals, refs and every unverified
    * block of the former epoch are dropped (ledger: dropped), checkpoints too; open deliveries end;
-   * `peer` is what is known of the peer from here on. The guard names the former epoch.
+   * `peer` is what is known of the peer from here on. The guard names the former epoch. The new one
+   * has had no hello: `applyHello` follows.
    */
   beginEpoch(write: OwnWrite, epoch: Epoch, peer: KnownOfPeer): Promise<LinkSnapshot>
 
@@ -104,11 +105,13 @@ export interface LaneStore {
   readPieces(linkId: LinkId, pieces: readonly Piece[]): Promise<readonly (Buffer | null)[]>
   /**
    * Verifier: makes proposal `batch` durable, before its tag leaves. One is open at a time and
-   * numbers are consecutive. @throws TypeError where it is not the next number or one is open
+   * numbers are consecutive. @throws TypeError where it is not the next number or one is open;
+   * KmeError INTERNAL where a piece is no longer here as named: compose it anew
    */
   openProposal(write: OwnWrite, proposal: Proposal): Promise<void>
   /**
-   * Follower: decides a proposal. The next number: `decide` is stored as verdict, the batch's first
+   * Follower: decides a proposal. The next number: `verdict` is stored (as *lacking* where a
+   * piece has gone since), the batch's first
    * 32 bytes are sacrificed, and *equal* appends to both lanes. The present number with the same
    * tag: the verdict stored before. Anything else: `refused`.
    */
@@ -117,15 +120,9 @@ export interface LaneStore {
     stamp: Stamp,
     proposal: Proposal,
     verdict: BatchVerdict,
-    moment: Moment,
   ): Promise<Stamped<DecidedProposal>>
   /** Verifier: the verdict came. *Equal* appends; *unequal* leaves two suspects, or quarantines a single block. */
-  closeProposal(
-    write: OwnWrite,
-    batch: number,
-    verdict: BatchVerdict,
-    moment: Moment,
-  ): Promise<BatchEffect>
+  closeProposal(write: OwnWrite, batch: number, verdict: BatchVerdict): Promise<BatchEffect>
   /** Follower: the verifier has closed all batches up to `batch`: what they appended is usable. */
   applyClosed(linkId: LinkId, stamp: Stamp, batch: number): Promise<Stamped<LinkSnapshot>>
   /** Verifier: the follower knows that `batch` is closed. */
@@ -180,7 +177,7 @@ export interface LinkSnapshot {
   /** Whether the store had another generation before: then an epoch is not the first. */
   readonly hadGenerations: boolean
   readonly life: number
-  /** This life has had its hello. */
+  /** A hello with the peer's present life has succeeded in this life and epoch. Until then messages are answered `retry`. */
   readonly greeted: boolean
   readonly commitCounter: number
   readonly epoch: Epoch | null
