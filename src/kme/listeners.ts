@@ -1,7 +1,6 @@
 import type { RequestListener } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import type { Config } from '../config/schema.ts'
-import type { ErrorBodyMaker } from '../http/raw-answer.ts'
 import type { KmeTrust, Trusted } from './trust.ts'
 import type { ListenAddress } from '../http/listen-error.ts'
 import type { Listener } from '../http/listener.ts'
@@ -9,7 +8,7 @@ import type { ListenerLimits } from '../http/http-limits.ts'
 import type { ListenerTls } from '../http/tls-setup.ts'
 import type { Observer } from '../ports/observer.ts'
 import { connectionOwner } from '../http/identify-from.ts'
-import { errorBody } from '../etsi014/errors.ts'
+import { listenerErrorBody } from '../etsi014/errors.ts'
 import { startListener } from '../http/listener.ts'
 
 export interface Handlers {
@@ -40,12 +39,6 @@ type TlsListenerConfig =
   | Config['listeners']['sae']
   | NonNullable<Config['listeners']['peer']>
   | Config['listeners']['admin']
-
-/** The Error body of ETSI GS QKD 014 clause 6.5 serves every listener. */
-const makeErrorBody: ErrorBodyMaker = (_status, reason) => ({
-  contentType: 'application/json',
-  body: errorBody(reason).toString('utf8'),
-})
 
 const limitsOf = (config: TlsListenerConfig): ListenerLimits => ({
   headersTimeoutMs: config.headersTimeoutMs,
@@ -89,7 +82,8 @@ const startTls = async (
     name,
     address: { host: config.host, port: config.port },
     handler: parts.handlers[name],
-    errorBody: makeErrorBody,
+    // The Error object of ETSI GS QKD 014 serves every listener.
+    errorBody: listenerErrorBody,
     limits: limitsOf(config),
     observer: parts.observer,
     tls,
@@ -109,7 +103,7 @@ const startProbes = async (parts: ListenersParts): Promise<Listener | null> => {
     name: 'probes',
     address,
     handler: parts.handlers.probes,
-    errorBody: makeErrorBody,
+    errorBody: listenerErrorBody,
     limits: PROBE_LIMITS,
     observer: parts.observer,
   })

@@ -1,0 +1,76 @@
+import type { FetchKeysRequest, FetchedKey } from './requests.ts'
+import { type KeyId, type KeyIdParts, MAX_KEYS_PER_DELIVERY, splitKeyId } from '../model/key-id.ts'
+import type { Destination, LocalSae, SaeDirectory } from '../ports/destination.ts'
+import type { DeliveryStore } from '../ports/delivery-store.ts'
+import { KmeError } from '../errors.ts'
+import type { Moment } from '../model/moment.ts'
+import type { SaeId } from '../model/ids.ts'
+import { maxKeysPerRequest } from './key-limits.ts'
+import { wipe } from '../support/wipe.ts'
+
+export interface FetchKeyParts {
+  readonly directory: SaeDirectory
+  readonly store: Pick<DeliveryStore, 'fetchKeys'>
+  readonly now: () => Moment
+}
+
+/** Where this master's keys come from, if that is known. */
+const sourceOf = (directory: SaeDirectory, masterId: SaeId): Destination | null => {
+  const location = directory.locate(masterId)
+  if (location.kind === 'remote') return location.destination
+  return location.kind === 'here' ? directory.localDestination() : null
+}
+
+const mostKeys = (directory: SaeDirectory, masterId: SaeId): number => {
+  const source = sourceOf(directory, masterId)
+  return source === null ? MAX_KEYS_PER_DELIVERY : maxKeysPerRequest(source.limits)
+}
+
+/** @throws KmeError BAD_REQUEST */
+const checkKeyIds = (keyIds: readonly KeyId[], most: number): readonly KeyId[] => {
+  if (keyIds.length === 0) throw new KmeError('BAD_REQUEST', 'key_IDs shall name at least one key')
+  if (keyIds.length > most) {
+    throw new KmeError(
+      'BAD_REQUEST',
+      `key_IDs shall name at most ${most} keys (max_key_per_request)`,
+    )
+  }
+  const exact = keyIds.map((keyId) => keyId.toLowerCase())
+  if (new Set(exact).size < exact.length) {
+    throw new KmeError('BAD_REQUEST', 'key_IDs shall name no key twice')
+  }
+  return exact
+}
+
+const checkFetched = (keys: readonly Buffer[], expected: number): void => {
+  if (keys.length === expected) return
+  wipe(...keys)
+  throw new KmeError('INTERNAL', `asked for ${expected} keys, got ${keys.length}`)
+}
+
+/**
+ * *Get key with key IDs* (ETSI GS QKD 014, 5.4): all the keys, in the order asked, or none.
+ * @throws KmeError BAD_REQUEST, UNAUTHORIZED (goes first), KEY_NOT_FOUND
+ */
+export const fetchKeys = async (
+  { directory, store, now }: FetchKeyParts,
+  sae: LocalSae,
+  { masterId, keyIds: asked }: FetchKeysRequest,
+): Promise<FetchedKey[]> => {
+  const keyIds = checkKeyIds(asked, mostKeys(directory, masterId))
+  const keys: readonly KeyIdParts[] = keyIds.map(splitKeyId)
+  const caller = { saeId: sae.saeId, registrationId: sae.registrationId }
+  const result = await store.fetchKeys({ sae: caller, masterSaeId: masterId, keys }, now())
+  switch (result.outcome) {
+    case 'unauthorized':
+      throw new KmeError(
+        'UNAUTHORIZED',
+        'the calling SAE was not named as a slave for at least one of these keys',
+      )
+    case 'not-found':
+      throw new KmeError('KEY_NOT_FOUND', 'one or more keys specified are not found on KME')
+    case 'fetched':
+      checkFetched(result.keys, keyIds.length)
+      return result.keys.map((key, i) => ({ keyId: keyIds[i] ?? '', key }))
+  }
+}

@@ -1,0 +1,83 @@
+import { expect, test } from '@jest/globals'
+import { keyIdOf } from '../../src/model/key-id.ts'
+import { KeyDeliveryWorld } from '../helpers/key-delivery-world.ts'
+
+const deliver = async (world: KeyDeliveryWorld, keyCount = 3): Promise<string[]> => {
+  const { deliveryId } = await world.delivery.getKey(world.sae('sae-a'), {
+    slaveId: 'sae-b',
+    additionalSlaveIds: null,
+    keyCount,
+    keySizeBits: null,
+    maxAgeMs: null,
+  })
+  return Array.from({ length: keyCount }, (_, i) => keyIdOf(deliveryId, i))
+}
+
+const fetch = (world: KeyDeliveryWorld, keyIds: readonly string[], sae = 'sae-b') =>
+  world.delivery.fetchKeys(world.sae(sae), { masterId: 'sae-a', keyIds })
+
+test('keys come in the order in which they were asked for', async () => {
+  const world = new KeyDeliveryWorld()
+  const [first, second, third] = await deliver(world)
+  const asked = [third!, first!, second!]
+  const keys = await fetch(world, asked)
+  expect(keys.map(({ keyId }) => keyId)).toEqual(asked)
+  const material = world.here.handedOut[0]!
+  expect(keys[0]?.key).toEqual(material.subarray(64, 96))
+})
+
+test('a key ID in upper case is the same key ID', async () => {
+  const world = new KeyDeliveryWorld()
+  const [keyId] = await deliver(world)
+  const [key] = await fetch(world, [keyId!.toUpperCase()])
+  expect(key?.keyId).toBe(keyId)
+  await expect(fetch(world, [keyId!])).rejects.toMatchObject({ code: 'KEY_NOT_FOUND' })
+})
+
+test('one and the same key in both cases is asked for twice', async () => {
+  const world = new KeyDeliveryWorld()
+  const [keyId] = await deliver(world)
+  await expect(fetch(world, [keyId!, keyId!.toUpperCase()])).rejects.toMatchObject({
+    code: 'BAD_REQUEST',
+    message: 'key_IDs shall name no key twice',
+  })
+})
+
+test('an empty list, too many keys and what is no UUID are refused', async () => {
+  const world = new KeyDeliveryWorld()
+  const many = await deliver(world, 128)
+  const [other] = await deliver(world, 1)
+  const lists = [
+    [],
+    [...many, other!],
+    ['not-a-uuid'],
+    [`{${other!}}`],
+    [other!.replaceAll('-', '')],
+  ]
+  for (const keyIds of lists) {
+    await expect(fetch(world, keyIds)).rejects.toMatchObject({ code: 'BAD_REQUEST' })
+  }
+  expect(await fetch(world, many)).toHaveLength(128)
+})
+
+test('keys of others are refused, and an operator hears of it', async () => {
+  const world = new KeyDeliveryWorld()
+  const keyIds = await deliver(world)
+  await expect(fetch(world, keyIds, 'sae-c')).rejects.toMatchObject({ code: 'UNAUTHORIZED' })
+  expect(world.observer.events).toEqual([
+    expect.objectContaining({
+      name: 'delivery.fetch.unauthorized',
+      fields: { sae: 'sae-c', keys: 3 },
+    }),
+  ])
+  expect(await fetch(world, keyIds)).toHaveLength(3)
+})
+
+test('a store that returns too few keys is not believed, and what it returned is wiped', async () => {
+  const world = new KeyDeliveryWorld()
+  const keyIds = await deliver(world)
+  const key = Buffer.alloc(32, 7)
+  world.store.fetchKeys = async () => ({ outcome: 'fetched', keys: [key] })
+  await expect(fetch(world, keyIds)).rejects.toMatchObject({ code: 'INTERNAL' })
+  expect(key).toEqual(Buffer.alloc(32))
+})
