@@ -32,7 +32,8 @@ const rooms = {
   admin: [...domain, 'identity'],
   http: [...contracts, 'identity', 'log'],
 
-  pki: foundation,
+  // What is an identity is one rule, for who reads certificates and for who makes them.
+  pki: [...foundation, 'identity/identity-text'],
   config: [
     ...contracts,
     'drivers/options',
@@ -122,10 +123,11 @@ module.exports = {
       },
     },
     only('sql-stays-in-stores', ['node_modules/(@types/)?(better-sqlite3|pg)/'], ['stores']),
+    only('forge-stays-in-pki', ['node_modules/(@types/)?node-forge/'], ['pki']),
     only(
-      'certificates-are-made-in-pki',
-      ['node_modules/(@peculiar/x509|reflect-metadata|(@types/)?node-forge)/'],
-      ['pki'],
+      'x509-is-made-and-read-in-two-rooms',
+      ['node_modules/(@peculiar/x509|reflect-metadata)/'],
+      ['pki', 'identity'],
     ),
     only('arguments-are-read-in-cli', ['node_modules/commander/'], ['cli']),
     {
