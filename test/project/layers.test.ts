@@ -87,7 +87,9 @@ const planted: readonly (readonly [
   ['identity/b.ts', ['./gone.ts'], ['no-unresolvable']],
   ['http/c.ts', ['supertest'], ['src-runs-without-dev-packages']],
   ['http/d.ts', ['better-sqlite3'], ['sql-stays-in-stores']],
-  ['http/e.ts', ['@peculiar/x509'], ['certificates-are-made-in-pki']],
+  ['http/e.ts', ['@peculiar/x509'], ['x509-is-made-and-read-in-two-rooms']],
+  ['identity/c.ts', ['@peculiar/x509'], []],
+  ['identity/d.ts', ['node-forge'], ['forge-stays-in-pki']],
 ]
 
 describe('layers', () => {
