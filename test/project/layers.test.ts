@@ -89,7 +89,7 @@ const planted: readonly (readonly [
   ['http/d.ts', ['better-sqlite3'], ['sql-stays-in-stores']],
   ['http/e.ts', ['@peculiar/x509'], ['x509-is-made-and-read-in-two-rooms']],
   ['identity/c.ts', ['@peculiar/x509'], []],
-  ['identity/d.ts', ['node-forge'], ['forge-stays-in-pki']],
+  ['identity/d.ts', ['node-forge'], ['forge-stays-in-pki', 'src-runs-without-dev-packages']],
 ]
 
 describe('layers', () => {
