@@ -22,7 +22,6 @@ const rooms = {
   // The envelope seals rows under data keys; the port wraps those.
   stores: [...contracts, 'sealing/envelope'],
   sealing: contracts,
-  audit: contracts,
   drivers: [...contracts, 'etsi014/client', 'etsi014/messages'],
   identity: contracts,
 

@@ -90,11 +90,17 @@ const report = (error: unknown, io: CliIo, debug: boolean): number => {
   return EXIT.failed
 }
 
+const OF_THE_PROGRAM: ReadonlySet<string> = new Set(['-h', '--help', '-V', '--version'])
+
+/** Without a command, options are the demo's: `npm start -- --port-base 9440`. */
+const namesCommand = ([first]: readonly string[]): boolean =>
+  first !== undefined && (!first.startsWith('-') || OF_THE_PROGRAM.has(first))
+
 /** Runs one command line, without `node` and the script's name. Resolves with the exit code; never rejects. */
 export const run = async (argv: readonly string[], io: CliIo): Promise<number> => {
   const debug = argv.includes('--debug')
   const rest = argv.filter((word) => word !== '--debug')
-  const words = rest.length === 0 ? [DEFAULT_COMMAND] : rest
+  const words = namesCommand(rest) ? rest : [DEFAULT_COMMAND, ...rest]
   try {
     await (await program(words, io)).parseAsync([...words], { from: 'user' })
     return EXIT.done

@@ -22,8 +22,10 @@ const LINES: readonly Line[] = [
   {
     argv: '--nothing',
     code: 2,
-    err: /^keyspring: unknown option '--nothing'; see keyspring --help$/,
+    err: /^keyspring: unknown option '--nothing'; see keyspring demo --help$/,
   },
+  // Options without a command are the demo's.
+  { argv: '--km far', code: 2, err: /^keyspring: --km "far": expected a number/ },
   {
     argv: 'serve',
     code: 2,
