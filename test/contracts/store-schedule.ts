@@ -107,7 +107,7 @@ class Schedule {
     const delivery = from.delivery(offset, { keyLengthBytes, keyCount, timeToLiveMs })
     const other = this.#ends.other(from)
     const localSlaves = from.saes.slice(1, 1 + this.#roll(2))
-    const remoteSlaves = other.saes.slice(0, this.#roll(3))
+    const remoteSlaves = other.saes.slice(0, 1 + this.#roll(2))
     const remoteKmeId = other.snapshot.identity.kmeId
     const created = { delivery, localSlaves, remoteSlaves, remoteKmeId }
     const [bytes] = await from.commit([created], this.#nowMs)
@@ -143,8 +143,12 @@ class Schedule {
   }
 
   async #fetch(): Promise<void> {
+    for (let i = 0; i < 4; i += 1) await this.#fetchOne()
+  }
+
+  async #fetchOne(): Promise<void> {
     // One of the last few, mostly where its slaves are: else there is seldom anything to fetch.
-    const given = this.#given.at(-1 - this.#roll(6))
+    const given = this.#given.at(-1 - this.#roll(4))
     if (!given) return
     const { delivery, bytes } = given
     const end = this.#roll(4) === 0 ? given.from : this.#ends.other(given.from)
@@ -241,7 +245,7 @@ export const describeSchedule = (open: OpenStore): void => {
       async (seed) => {
         await withEnds(open, async (ends) => {
           const schedule = new Schedule(ends, seed)
-          for (let i = 0; i < 180; i += 1) {
+          for (let i = 0; i < 200; i += 1) {
             await schedule.step()
             for (const end of ends.both) expect(ledgerDifference(await end.ledger())).toBe(0)
             await ends.check()

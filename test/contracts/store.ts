@@ -4,6 +4,7 @@ import { describeBlocks } from './store-blocks.ts'
 import { describeCommits } from './store-commits.ts'
 import { describeDeliveries } from './store-deliveries.ts'
 import { describeLinks } from './store-links.ts'
+import { describeSaes } from './store-saes.ts'
 import { describeSchedule } from './store-schedule.ts'
 import { describeSelfLinks } from './store-self-links.ts'
 import type { OpenStore } from './store-ends.ts'
@@ -16,6 +17,7 @@ export const describeStore = (name: string, open: OpenStore): void => {
     describeBatches(open)
     describeSelfLinks(open)
     describeDeliveries(open)
+    describeSaes(open)
     describeCommits(open)
     describeSchedule(open)
   })

@@ -92,8 +92,6 @@ export class FakeDestination implements Destination {
   /** Age of the key in the pool. */
   ageMs = 30_000
   failure: Error | null = null
-  /** Resolves before anything is issued. */
-  gate: Promise<void> = Promise.resolve()
   sources: readonly string[] = ['simulated']
   #issued = 0
   readonly #store: FakeKeyStore
@@ -120,7 +118,6 @@ export class FakeDestination implements Destination {
   }
 
   async issue(request: IssueRequest): Promise<IssuedKeys> {
-    await this.gate
     const lengthBytes = request.keyLengthBytes * request.keyCount
     if (this.failure) throw this.failure
     if (lengthBytes > this.availableBytes) {
