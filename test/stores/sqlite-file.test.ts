@@ -67,6 +67,7 @@ describe('the store file', () => {
     const db = Database.open(fixture.path, 5)
     db.transaction(() => {
       db.exec(`PRAGMA application_id = ${String(APPLICATION_ID)}; CREATE TABLE t (a)`)
+      db.exec('INSERT INTO t VALUES (1)')
     })
     expect(statSync(`${fixture.path}-wal`).size).toBeGreaterThan(0)
     await eventually(() => statSync(`${fixture.path}-wal`).size === 0, 'an empty WAL')

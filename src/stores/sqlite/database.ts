@@ -8,6 +8,8 @@ export type SqlValue = number | string | Buffer | null
 
 /** A WAL of so many pages (8 MiB) is written back after the commit that reached it: a stall of some ten milliseconds. */
 const CHECKPOINT_WAL_PAGES = 2048
+/** Between two looks at how long the WAL is. */
+const COMMITS_PER_WAL_LOOK = 16
 /** How long erased bytes may stay in the WAL. */
 const CHECKPOINT_DELAY_MS = 5_000
 
@@ -26,6 +28,9 @@ export class Database {
   readonly #release: SQLite.Statement<[]>
   readonly #walState: SQLite.Statement<[], WalState>
   #poison: unknown = undefined
+  readonly #totalChanges: SQLite.Statement<[], { n: number }>
+  #changesSeen: number | undefined
+  #unseenCommits = 0
   /** What made the transaction under way impossible to commit. */
   #broken: KmeError | undefined
   #checkpointTimer: NodeJS.Timeout | undefined
@@ -38,6 +43,8 @@ export class Database {
     this.#commit = handle.prepare<[]>('COMMIT')
     this.#savepoint = handle.prepare<[]>('SAVEPOINT part')
     this.#release = handle.prepare<[]>('RELEASE part')
+    this.#totalChanges = handle.prepare<[], { n: number }>('SELECT total_changes() AS n')
+    this.#changesSeen = this.#totalChanges.get()?.n
     this.#walState = handle.prepare<[], WalState>('PRAGMA wal_checkpoint(NOOP)')
   }
 
@@ -161,13 +168,20 @@ export class Database {
    * then overwritten from its start (a file that need not grow syncs faster); the timer empties it.
    */
   #tendWal(): void {
-    const wal = this.#walState.get()
-    if (wal === undefined || wal.log <= 0) return
-    if (wal.log - wal.checkpointed >= CHECKPOINT_WAL_PAGES) this.#checkpointSoftly('RESTART')
+    const changes = this.#totalChanges.get()?.n
+    if (changes === this.#changesSeen) return
+    this.#changesSeen = changes
     this.#checkpointTimer ??= setTimeout(() => {
       this.#checkpointTimer = undefined
       this.#checkpointSoftly('TRUNCATE')
     }, this.#checkpointDelayMs).unref()
+    // The look costs a tenth of a small transaction.
+    this.#unseenCommits += 1
+    if (this.#unseenCommits < COMMITS_PER_WAL_LOOK) return
+    this.#unseenCommits = 0
+    const wal = this.#walState.get()
+    if (wal === undefined || wal.log - wal.checkpointed < CHECKPOINT_WAL_PAGES) return
+    this.#checkpointSoftly('RESTART')
   }
 
   /** What was committed is durable without it: a full disk only puts it off; an I/O error poisons. */
