@@ -3,7 +3,7 @@ import type { LinkState, Session } from './link-state.ts'
 import type { DeliveryId } from '../model/key-id.ts'
 import type { LinkParts } from './link-parts.ts'
 import type { Messenger } from './messenger.ts'
-import { isKmeError } from '../errors.ts'
+import { isKmeError, messageOf } from '../errors.ts'
 import { withDeadline } from '../support/deadline.ts'
 
 /** `unknown`: the peer may or may not have it; it is confirmed until answered. */
@@ -11,11 +11,14 @@ export type Confirmation = 'done' | 'refused' | 'unknown'
 
 const MOST_PER_MESSAGE = 128
 const MOST_UNDER_WAY = 2
+const AGAIN_MS = 50
 
 interface Waiting {
   readonly session: Session
   readonly message: ConfirmMessage
   readonly settle: (confirmation: Confirmation) => void
+  /** The deadline has passed: its caller has gone. */
+  late: boolean
 }
 
 /**
@@ -52,10 +55,10 @@ export class Confirmations {
 
   /** Resolves at the deadline at the latest; never throws. The delivery was claimed and is durable. */
   async confirm(session: Session, message: ConfirmMessage): Promise<Confirmation> {
-    const answer = new Promise<Confirmation>((settle) => {
-      this.#queue.push({ session, message, settle })
-      this.#send()
-    })
+    const { promise: answer, resolve: settle } = Promise.withResolvers<Confirmation>()
+    const waiting: Waiting = { session, message, settle, late: false }
+    this.#queue.push(waiting)
+    this.#send()
     const { clock, settings } = this.#parts
     const confirmation = await withDeadline(
       clock,
@@ -64,6 +67,7 @@ export class Confirmations {
       'late' as const,
     )
     if (confirmation !== 'late') return confirmation
+    waiting.late = true
     this.#state.missedDeadline()
     return 'unknown'
   }
@@ -93,37 +97,43 @@ export class Confirmations {
     } catch (error) {
       if (isKmeError(error, 'PEER_UNAVAILABLE')) this.#state.missedDeadline()
     }
-    waiting.forEach(({ settle }, i) => {
-      settle(confirmationOf(answers[i]))
+    const again = waiting.filter((one, i) => !one.late && answers[i]?.result === 'retry')
+    if (again.length > 0) this.#tellAgain(again)
+    const answered = waiting.flatMap((one, i) =>
+      again.includes(one) ? [] : { one, answer: answers[i] },
+    )
+    // Before the callers go on: who refuses a caller that has gone is asked again by the courier.
+    const released = answered.filter(({ one, answer }) => answer?.result !== 'refused' || one.late)
+    for (const { one, answer } of answered) one.settle(confirmationOf(answer))
+    await this.#keep(
+      session,
+      answered.flatMap(({ one, answer }) => (answer?.result === 'done' ? [one.message] : [])),
+    )
+    for (const { one } of released) this.release(one.message.deliveryId)
+  }
+
+  /** The peer cannot take them yet, for example because its own hello is not done: until the deadline. */
+  #tellAgain(waiting: readonly Waiting[]): void {
+    this.#parts.clock.after(AGAIN_MS, () => {
+      this.#queue.push(...waiting)
+      this.#send()
     })
-    await this.#keep(session, waiting, answers)
   }
 
   /** Stores the acknowledgements; those that cannot be stored are asked for again by the courier. */
-  async #keep(
-    session: Session,
-    waiting: readonly Waiting[],
-    answers: readonly PeerAnswer[],
-  ): Promise<void> {
-    const done = waiting.filter((_, i) => answers[i]?.result === 'done')
+  async #keep(session: Session, done: readonly ConfirmMessage[]): Promise<void> {
+    if (done.length === 0) return
     try {
-      if (done.length > 0) {
-        await this.#parts.store.markConfirmed(
-          this.#state.ownWriteOf(session),
-          done.map(({ message }) => message.deliveryId),
-        )
-      }
+      await this.#parts.store.markConfirmed(
+        this.#state.ownWriteOf(session),
+        done.map(({ deliveryId }) => deliveryId),
+      )
     } catch (error) {
       this.#parts.observer.event({
         level: 'debug',
         name: 'link.confirm.again',
         message: `link ${this.#parts.settings.linkId}: an acknowledgement was not stored; it will be asked for again`,
-        fields: { cause: error instanceof Error ? error.message : '' },
-      })
-    } finally {
-      waiting.forEach(({ message }, i) => {
-        // A refusal is settled, and released, by the caller that waits for it.
-        if (answers[i]?.result !== 'refused') this.release(message.deliveryId)
+        fields: { cause: messageOf(error) },
       })
     }
   }

@@ -4,7 +4,10 @@ import type { Confirmations } from './confirmations.ts'
 import type { Devices } from './devices.ts'
 import type { LinkParts } from './link-parts.ts'
 import type { Messenger } from './messenger.ts'
-import type { OwnWrite } from '../ports/lane-store.ts'
+import type { LinkSnapshot, OwnWrite } from '../ports/lane-store.ts'
+import { KmeError } from '../errors.ts'
+import { addRanges } from '../model/range.ts'
+import { alarmLengths } from './batch-effects.ts'
 
 const MOST_CONFIRMS = 128
 const MOST_DROPS = 128
@@ -33,8 +36,6 @@ export interface CourierParts {
  */
 export class Courier {
   readonly #with: CourierParts
-  /** The list of SAEs that the peer has acknowledged in this session. */
-  #listTold: { readonly session: Session; readonly version: number } | null = null
   #putOff = false
 
   constructor(parts: CourierParts) {
@@ -53,37 +54,44 @@ export class Courier {
       session,
       owed.map(({ message }) => message),
     )
-    for (const [i, { answered }] of owed.entries()) {
-      const answer = answers[i]
-      if (answer && answer.result !== 'retry' && answer.result !== 'stale') {
-        await answered(answer, this.#with.state.ownWriteOf(session))
-      }
-    }
+    const write = this.#with.state.ownWriteOf(session)
+    await Promise.all(
+      owed.map(async ({ message, answered }, i) => {
+        const answer = answers[i]
+        if (!answer || answer.result === 'retry') return
+        if (!isAnswerTo(message, answer)) throw unexpected(message, answer)
+        await answered(answer, write)
+      }),
+    )
     this.#putOff = answers.some(({ result }) => result === 'retry')
     if (this.#putOff) return RETRY_MS
     return owed.length > 0 ? 0 : HEARTBEAT_MS
   }
 
   async #owed(session: Session): Promise<readonly Owed[]> {
+    const { state, parts } = this.#with
+    // What is said names the commit counter: it must not lag behind.
+    const snapshot = await parts.store.readLink(parts.settings.linkId)
+    state.learn(snapshot)
     const owed = await Promise.all([
       this.#confirms(),
       this.#drops(),
-      this.#closed(),
       this.#announcements(),
       this.#questions(session),
     ])
-    return [...this.#saeList(session), ...owed.flat()]
+    return [...this.#saeList(session), ...this.#closed(snapshot), ...owed.flat()]
   }
 
   #saeList(session: Session): readonly Owed[] {
-    const list = this.#with.parts.ownSaes()
-    const told = this.#listTold
-    if (told?.session === session && told.version === list.version) return []
+    const { state, parts } = this.#with
+    const { version, saes } = parts.ownSaes()
+    // Of a silent peer it is asked again: a heartbeat does not tell whether it can take anything.
+    if (state.introducedVersion === version && !state.silent) return []
     return [
       {
-        message: { kind: 'sae-list', version: list.version, saes: list.saes },
-        answered: async (answer) => {
-          if (answer.result === 'done') this.#listTold = { session, version: list.version }
+        message: { kind: 'sae-list', version, saes },
+        answered: async () => {
+          state.introduced(session, version)
         },
       },
     ]
@@ -125,7 +133,11 @@ export class Courier {
     const lanes = [...new Set(pending.map(({ lane }) => lane))]
     return lanes.map((lane) => {
       const drops = pending.filter((drop) => drop.lane === lane)
-      const ranges = drops.map(({ range }) => range).sort((a, b) => a.start - b.start)
+      // One set: neighbours are joined, for the wire takes no ranges that touch.
+      const ranges = addRanges(
+        [],
+        drops.map(({ range }) => range),
+      )
       return {
         message: { kind: 'drop', lane, ranges },
         answered: async (_, write) => store.markDropped(write, drops),
@@ -133,17 +145,12 @@ export class Courier {
     })
   }
 
-  async #closed(): Promise<readonly Owed[]> {
-    const { state, parts } = this.#with
-    if (state.end !== 'verifier') return []
-    const { lastBatch, closedTold } = await parts.store.readLink(parts.settings.linkId)
-    if (lastBatch === 0 || closedTold) return []
+  #closed({ end, lastBatch, closedTold }: LinkSnapshot): readonly Owed[] {
+    if (end !== 'verifier' || lastBatch === 0 || closedTold) return []
     return [
       {
         message: { kind: 'closed', batch: lastBatch },
-        answered: async (answer, write) => {
-          if (answer.result === 'done') await parts.store.markClosedTold(write, lastBatch)
-        },
+        answered: async (_, write) => this.#with.parts.store.markClosedTold(write, lastBatch),
       },
     ]
   }
@@ -159,6 +166,7 @@ export class Courier {
           if (answer.result !== 'announced') return
           const refs = blocks.map(({ ref }) => ref)
           await store.markAnnounced(write, refs, answer.conflicting)
+          alarmLengths(this.#with.parts, answer.conflicting)
         },
       },
     ]
@@ -175,3 +183,24 @@ export class Courier {
     ]
   }
 }
+
+/** Which answer settles a message; whatever else comes would be asked for again and again. */
+const isAnswerTo = ({ kind }: PeerMessage, { result }: PeerAnswer): boolean => {
+  switch (kind) {
+    case 'confirm':
+    case 'drop':
+      return result === 'done' || result === 'refused'
+    case 'announce':
+      return result === 'announced'
+    case 'question':
+      return result === 'whereabouts'
+    case 'sae-list':
+    case 'closed':
+    case 'proposal':
+    case 'driver':
+      return result === 'done'
+  }
+}
+
+const unexpected = ({ kind }: PeerMessage, { result }: PeerAnswer): KmeError =>
+  new KmeError('PROTOCOL', `the peer KME answers ${result} to ${kind}`)

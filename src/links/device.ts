@@ -13,6 +13,7 @@ import { KmeError, messageOf } from '../errors.ts'
 import type { LaneStretch, ReceivedBlocks } from '../ports/lane-store.ts'
 import type { DeviceId } from '../model/ids.ts'
 import { Backoff } from '../support/backoff.ts'
+import { MAX_BLOCK_BYTES, MAX_REF_TEXT } from '../model/block.ts'
 import type { BlockRef } from '../model/block.ts'
 import { DeviceHealth } from './device-health.ts'
 import type { LinkState } from './link-state.ts'
@@ -258,9 +259,20 @@ export class Device {
     return received.outcomes
   }
 
-  #checkedRef({ ref }: KeyBlock): BlockRef {
-    if (ref.deviceId === this.settings.deviceId) return ref
-    throw new KmeError('DRIVER_FAILED', `device ${this.settings.deviceId} offers another's block`)
+  /** What could not be told to the peer would stop all else that is. */
+  #checkedRef({ ref, material }: KeyBlock): BlockRef {
+    const { deviceId } = this.settings
+    if (ref.deviceId !== deviceId) {
+      throw new KmeError('DRIVER_FAILED', `device ${deviceId} offers another's block`)
+    }
+    const isName = (text: string): boolean => text.length > 0 && text.length <= MAX_REF_TEXT
+    if (isName(ref.streamId) && isName(ref.vendorId) && material.length <= MAX_BLOCK_BYTES) {
+      return ref
+    }
+    throw new KmeError(
+      'DRIVER_FAILED',
+      `device ${deviceId} offers a block whose name is empty or too long, or of over 64 MiB`,
+    )
   }
 
   #report(
@@ -285,7 +297,9 @@ export class Device {
       'stopped: too many of its blocks fail the health tests; see the log, then restart'
     this.#flowingSinceMs = null
     this.#alarm('device-stopped', 'major', this.#stopped)
-    void this.#driver.close({ drainMs: 0 })
+    this.#driver.close({ drainMs: 0 }).catch((error: unknown) => {
+      this.#event('warn', 'device.close.failed', messageOf(error))
+    })
   }
 
   async #fetchAwaited(): Promise<number | null> {

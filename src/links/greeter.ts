@@ -122,13 +122,16 @@ export class Greeter {
   async #agree(
     decision: Extract<HelloDecision, { kind: 'agree' }>,
     asked: LinkSnapshot,
-  ): Promise<null> {
+  ): Promise<number | null> {
     const { store, settings, now, observer } = this.#parts
     const write = { linkId: settings.linkId, life: asked.life, epoch: asked.epoch }
+    const { endings } = this.#state
     const snapshot = await store.applyHello(write, decision.agreement)
     if (!snapshot.epoch) throw new TypeError('a hello is agreed in an epoch')
     this.#state.learn(snapshot)
     await this.#beforeSession()
+    // Meanwhile the peer has begun another life, or a commit has ended ours.
+    if (this.#state.endings !== endings) return 0
     this.#backoff.reset()
     this.#lastReported = ''
     this.#state.beginSession({

@@ -12,12 +12,14 @@ import type {
   Stamp,
 } from '../ports/peer.ts'
 import { isKmeError, messageOf } from '../errors.ts'
+import { alarmLengths } from './batch-effects.ts'
 import type { BatchJudge } from './batch-judge.ts'
 import type { Devices } from './devices.ts'
 import type { Greeter } from './greeter.ts'
 import type { LinkParts } from './link-parts.ts'
-import type { LinkState } from './link-state.ts'
+import type { LinkState, Session } from './link-state.ts'
 import type { OwnLanes } from './own-lanes.ts'
+import { sameEpoch } from '../model/lane.ts'
 
 export interface InboxParts {
   readonly parts: LinkParts
@@ -47,12 +49,10 @@ export class Inbox {
       greeter.nudge()
       return messages.map(() => RETRY)
     }
-    const answers = await Promise.all([
-      this.#confirms(stamp, messages),
-      ...messages.map((message) => this.#answered(stamp, message)),
-    ])
-    const [confirmed, ...others] = answers
-    return others.map((answer, i) => answer ?? confirmed.get(i) ?? RETRY)
+    // The rest goes to the store first: a list of SAEs may name the masters of the confirms.
+    const others = Promise.all(messages.map((message) => this.#answered(stamp, message)))
+    const confirmed = await this.#confirms(stamp, messages)
+    return (await others).map((answer, i) => answer ?? confirmed.get(i) ?? RETRY)
   }
 
   /** All confirms of a message are one operation of the store. */
@@ -97,10 +97,7 @@ export class Inbox {
 
   async #answered(stamp: Stamp, message: PeerMessage): Promise<PeerAnswer | null> {
     if (message.kind === 'confirm') return null
-    const answer = (await this.#guarded(() => this.#apply(stamp, message))) ?? RETRY
-    // A later life or epoch of the peer than the one agreed: greet anew.
-    if (answer.result === 'retry') this.#with.greeter.nudge()
-    return answer
+    return (await this.#guarded(() => this.#apply(stamp, message))) ?? RETRY
   }
 
   #apply(stamp: Stamp, message: Exclude<PeerMessage, ConfirmMessage>): Promise<PeerAnswer> {
@@ -120,7 +117,7 @@ export class Inbox {
       case 'sae-list':
         return this.#saeList(stamp, message)
       case 'driver':
-        return this.#driver(message)
+        return this.#driver(stamp, message)
     }
   }
 
@@ -128,15 +125,7 @@ export class Inbox {
     const { parts, matched, devices } = this.#with
     const applied = await parts.store.applyAnnouncement(parts.settings.linkId, stamp, blocks)
     return answerOf(applied, (conflicting) => {
-      for (const ref of conflicting) {
-        parts.observer.alarm({
-          name: 'blocks-differ',
-          severity: 'major',
-          linkId: parts.settings.linkId,
-          deviceId: ref.deviceId,
-          message: `link ${parts.settings.linkId}, device ${ref.deviceId}: block ${ref.streamId}/${ref.vendorId} has another length at the other end; it is quarantined`,
-        })
-      }
+      alarmLengths(parts, conflicting)
       matched()
       devices.announced()
       return { result: 'announced', conflicting }
@@ -179,7 +168,10 @@ export class Inbox {
     return answerOf(applied, () => DONE)
   }
 
-  async #driver({ deviceId, type, body }: DriverMessage): Promise<PeerAnswer> {
+  /** Nothing of it reaches the store: its life is that of the session. */
+  async #driver(stamp: Stamp, { deviceId, type, body }: DriverMessage): Promise<PeerAnswer> {
+    const { session } = this.#with.state
+    if (!session || !isOf(stamp, session)) return RETRY
     try {
       await this.#with.devices.receiveFromOtherEnd(deviceId, type, body)
       return DONE
@@ -205,3 +197,6 @@ export class Inbox {
     }
   }
 }
+
+const isOf = (stamp: Stamp, { life, peerLife, epoch }: Session): boolean =>
+  stamp.receiverLife === life && stamp.senderLife === peerLife && sameEpoch(stamp.epoch, epoch)

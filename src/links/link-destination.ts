@@ -68,7 +68,7 @@ export class LinkDestination implements Destination {
   }
 
   deliverableKeys(keyLengthBytes: number): number {
-    if (!this.#state.session || this.#state.silent) return 0
+    if (this.#state.introducedVersion === null || this.#state.silent) return 0
     return this.#lanes.countKeys(keyLengthBytes)
   }
 
@@ -97,7 +97,7 @@ export class LinkDestination implements Destination {
     if (!session) {
       throw new KmeError('PEER_UNAVAILABLE', `KME ${peerKmeId} cannot confirm keys now: ${reason}`)
     }
-    if (silent) {
+    if (silent || this.#state.introducedVersion === null) {
       throw new KmeError('PEER_UNAVAILABLE', `KME ${peerKmeId} does not answer; try again later`)
     }
     return session
@@ -171,6 +171,8 @@ export class LinkDestination implements Destination {
     })
     try {
       await store.refuseDelivery(this.#state.ownWriteOf(session), deliveryId, true, now())
+    } catch {
+      // The courier asks again, and is refused again.
     } finally {
       this.#confirmations.release(deliveryId)
     }

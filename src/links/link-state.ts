@@ -22,6 +22,8 @@ export class LinkState {
   /** Why there is no session, for people. */
   #reason = 'starting'
   #silent = false
+  #endings = 0
+  #introduced: { readonly session: Session; readonly version: number } | null = null
   readonly #listeners: (() => void)[] = []
 
   constructor(snapshot: LinkSnapshot) {
@@ -47,6 +49,24 @@ export class LinkState {
   /** Known to be down: from a missed deadline to the peer's next answer. */
   get silent(): boolean {
     return this.#silent
+  }
+
+  /** How often something has ended a session, or what was to become one. */
+  get endings(): number {
+    return this.#endings
+  }
+
+  /**
+   * Version of our list of SAEs that the peer has acknowledged in this session, or null. It refuses
+   * deliveries of masters that it does not know.
+   */
+  get introducedVersion(): number | null {
+    const introduced = this.#introduced
+    return introduced && introduced.session === this.#session ? introduced.version : null
+  }
+
+  introduced(session: Session, version: number): void {
+    this.#introduced = { session, version }
   }
 
   /** Keeps a durable snapshot, unless a later one is known already. */
@@ -76,6 +96,7 @@ export class LinkState {
 
   endSession(reason: string): void {
     const had = this.#session !== null
+    this.#endings += 1
     this.#session = null
     this.#reason = reason
     if (had) this.#changed()

@@ -25,7 +25,8 @@ export class Messenger {
       throw new KmeError('PROTOCOL', 'the peer did not answer each message')
     }
     if (this.#state.session !== session) throw new KmeError('LIFE_ENDED', 'the hello has ended')
-    this.#state.heardFromPeer()
+    // Who answers *retry* is there but can take nothing: no more key is spent on it.
+    if (answers.length > 0 && !answers.some(isPutOff)) this.#state.heardFromPeer()
     if (answers.some((answer) => answer.result === 'stale')) {
       this.#greeter.endSession('the peer KME knows a later life of this link')
     }
@@ -38,3 +39,5 @@ export class Messenger {
     return answer
   }
 }
+
+const isPutOff = ({ result }: PeerAnswer): boolean => result === 'retry' || result === 'stale'

@@ -36,6 +36,7 @@ export class PeerLink implements Link, PeerHandler {
   readonly #inbox: Inbox
   readonly #saes: PeerSaes
   readonly #work: SessionWork
+  #running = false
 
   /** Reads what the store knows of the link; nothing runs before `start`. */
   static async open(
@@ -101,16 +102,20 @@ export class PeerLink implements Link, PeerHandler {
   }
 
   start(): void {
+    this.#running = true
     this.#greeter.start()
     this.#work.start()
     this.#devices.start()
   }
 
   async stop(): Promise<void> {
+    this.#running = false
     await this.#devices.stop()
-    await Promise.all([this.#work.stop(), this.#greeter.stop()])
-    this.#state.endSession('stopped')
+    const ended = Promise.all([this.#work.stop(), this.#greeter.stop()])
+    // What waits for a peer that does not answer waits no longer.
     await this.#peer.close()
+    await ended
+    this.#state.endSession('stopped')
   }
 
   hello(question: Hello): Promise<Hello> {
@@ -147,6 +152,8 @@ export class PeerLink implements Link, PeerHandler {
   }
 
   #kick(): void {
+    // The end of the session at the stop must not open the devices anew.
+    if (!this.#running) return
     this.#devices.start()
     this.#work.kick()
   }

@@ -19,6 +19,7 @@ export class Directory implements SaeDirectory {
   readonly #peerLinks: readonly Link[]
   readonly #selfLink: Link | null
   readonly #observer: Observer
+  readonly #claimedTwice = new Set<SaeId>()
 
   constructor({ saes, links, kmeId, observer }: DirectoryParts) {
     this.#local = new Map(saes.map((sae) => [sae.saeId, sae]))
@@ -59,9 +60,21 @@ export class Directory implements SaeDirectory {
     for (const saeId of this.#local.keys()) {
       if (link.peerSae(saeId)) this.#alarmClaimed(saeId, ['this KME', link.peerKmeId])
     }
+    for (const saeId of this.#claimedTwice) if (!this.#isClaimedTwice(saeId)) this.#settled(saeId)
+  }
+
+  #isClaimedTwice(saeId: SaeId): boolean {
+    const peers = this.#peerLinks.filter((link) => link.peerSae(saeId)).length
+    return peers + (this.#local.has(saeId) ? 1 : 0) > 1
+  }
+
+  #settled(saeId: SaeId): void {
+    this.#claimedTwice.delete(saeId)
+    this.#observer.clear('sae-claimed-twice', { id: saeId })
   }
 
   #alarmClaimed(saeId: SaeId, by: readonly [string, string]): void {
+    this.#claimedTwice.add(saeId)
     this.#observer.alarm({
       name: 'sae-claimed-twice',
       severity: 'major',

@@ -73,8 +73,8 @@ export class SelfLink implements Link {
   }
 
   async stop(): Promise<void> {
-    await this.#devices.stop()
     await this.#starter.stop()
+    await this.#devices.stop()
     this.#state.endSession('stopped')
   }
 
@@ -130,7 +130,10 @@ export class SelfLink implements Link {
       this.#state.learn(snapshot)
       this.#lanes.extend(snapshot, appended)
     } catch (error) {
-      this.#failed(error)
+      if (isKmeError(error, 'STORE_CORRUPT')) this.#parts.fatal(error)
+      // The pool is counted anew from what the store holds.
+      this.#state.endSession('the key store of this KME does not answer')
+      this.#starter.kick()
     }
   }
 

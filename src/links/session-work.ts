@@ -27,12 +27,19 @@ export class SessionWork {
   readonly #owed: Courier
   readonly #courier: Loop
   readonly #composer: Loop
+  /** In it the peer has spoken, and what was put off was sent once more. */
+  #earlyIn: Session | null = null
 
   constructor(work: SessionWorkParts) {
     this.#parts = work.parts
     this.#state = work.state
     this.#owed = new Courier(work)
-    this.#courier = this.#sessionLoop((session) => this.#owed.pass(session))
+    this.#courier = this.#sessionLoop(async (session) => {
+      const again = await this.#owed.pass(session)
+      // The peer's blocks may have come first: they match only now that ours are announced.
+      if (again === 0) this.#composer.kick()
+      return again
+    })
     const composer = new BatchComposer(work)
     this.#composer = this.#sessionLoop(async (session) => {
       if (this.#state.end !== 'verifier') return null
@@ -68,9 +75,15 @@ export class SessionWork {
     this.#composer.kick()
   }
 
-  /** The peer has said something by itself: what it put off may be worth another try. */
+  /**
+   * The peer has said something by itself, so its own hello is done: what it put off is worth another
+   * try now. Once in a session: two ends that put each other off would else never rest.
+   */
   peerSpoke(): void {
-    if (this.#owed.isPutOff) this.#courier.kick()
+    const { session } = this.#state
+    if (!this.#owed.isPutOff || this.#earlyIn === session) return
+    this.#earlyIn = session
+    this.#courier.kick()
   }
 
   /** Rests while there is no session; whoever begins one kicks it. */

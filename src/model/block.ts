@@ -10,6 +10,11 @@ export interface BlockRef {
   readonly vendorId: string
 }
 
+/** Characters of a stream's and of a block's name; neither is empty. */
+export const MAX_REF_TEXT = 1024
+/** The largest block that the two ends can tell each other of. */
+export const MAX_BLOCK_BYTES = 64 * 1024 * 1024
+
 /** One string per ref, different for different refs: for maps and sets. */
 export const refKey = (ref: BlockRef): string =>
   JSON.stringify([ref.deviceId, ref.streamId, ref.vendorId])

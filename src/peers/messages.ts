@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { LANE_NAMES } from '../model/lane.ts'
 import { MAX_KEYS_PER_DELIVERY } from '../model/key-id.ts'
 import { MAX_SAE_ID_CHARACTERS, characterCount } from '../model/ids.ts'
+import { MAX_BLOCK_BYTES, MAX_REF_TEXT } from '../model/block.ts'
 import { isRangeSet } from '../model/range.ts'
 import type { RangeSet } from '../model/range.ts'
 
@@ -14,7 +15,8 @@ const MOST_TEXT = 1024
 const MOST_RANGES = 4096
 const MOST_BLOCKS = 1024
 const MOST_SAES = 10_000
-const MOST_BLOCK_BYTES = 64 * 1024 * 1024
+/** The slave in the path and as many additional ones as a configuration may allow. */
+const MOST_SLAVES = 1 + 64
 const MOST_KEY_BYTES = 64 * 1024
 const MOST_DRIVER_BYTES = 16 * 1024
 
@@ -41,8 +43,9 @@ const saeId = z
   .min(1)
   .refine((id) => characterCount(id) <= MAX_SAE_ID_CHARACTERS, 'too long')
 const sae = z.strictObject({ saeId, registrationId: name128 })
-const ref = z.strictObject({ deviceId: text, streamId: text, vendorId: text })
-const lengthBytes = z.int().min(1).max(MOST_BLOCK_BYTES)
+const refText = z.string().min(1).max(MAX_REF_TEXT)
+const ref = z.strictObject({ deviceId: text, streamId: refText, vendorId: refText })
+const lengthBytes = z.int().min(1).max(MAX_BLOCK_BYTES)
 const block = z.strictObject({ ref, lengthBytes })
 const blocks = z.array(block).max(MOST_BLOCKS)
 const piece = z.strictObject({ ref, offset: count, lengthBytes })
@@ -88,7 +91,7 @@ const messageSchema = z.discriminatedUnion('kind', [
     keyLengthBytes: z.int().min(1).max(MOST_KEY_BYTES),
     keyCount: z.int().min(1).max(MAX_KEYS_PER_DELIVERY),
     master: sae,
-    slaves: z.array(sae).min(1).max(64),
+    slaves: z.array(sae).min(1).max(MOST_SLAVES),
     timeToLiveMs: positive,
   }),
   z.strictObject({ kind: z.literal('drop'), lane: laneName, ranges }),

@@ -44,6 +44,19 @@ describe('the directory of SAEs', () => {
     expect(observer.names()).toEqual(['sae-claimed-twice'])
   })
 
+  test('clears the alarm when one of the two no longer claims the SAE', () => {
+    const claimed = ['own', 'x']
+    const link = linkTo('b', claimed)
+    const { directory, observer } = directoryOf([link, linkTo('c', ['x'])])
+    directory.listChanged(link)
+    directory.locate('x')
+    expect(observer.cleared).toEqual([])
+    claimed.splice(0)
+    directory.listChanged(link)
+    expect(observer.cleared.map(({ id }) => id)).toEqual(['own', 'x'])
+    expect(directory.locate('x').kind).toBe('remote')
+  })
+
   test('does not call an SAE unknown while a peer has never told its list', () => {
     expect(directoryOf([linkTo('b'), linkTo('c', [])]).directory.locate('x').kind).toBe('undecided')
     expect(directoryOf([linkTo('b', [])]).directory.locate('x').kind).toBe('unknown')

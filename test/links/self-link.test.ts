@@ -1,5 +1,6 @@
-import { describe, expect, test } from '@jest/globals'
+import { describe, expect, jest, test } from '@jest/globals'
 import { systemClock, systemRandom } from '../../src/support/system-clock.ts'
+import { KmeError } from '../../src/errors.ts'
 import type { LinkParts } from '../../src/links/link-parts.ts'
 import { PushDriver } from '../helpers/push-driver.ts'
 import { RecordingObserver } from '../helpers/recording-observer.ts'
@@ -109,6 +110,15 @@ describe('a link of a KME with itself', () => {
     const { counters } = await bench.store.recountLedger(LINK_ID)
     expect(ledgerDifference(counters)).toBe(0)
     expect(counters.bytes.sacrificed).toBe(0)
+  })
+
+  test('goes on where the store could not be read just after key had come', async () => {
+    await using bench = await makeSelfLink(['both'])
+    const full = new KmeError('STORE_FAILED', 'the disk is full')
+    jest.spyOn(bench.store, 'readLink').mockRejectedValueOnce(full)
+    await bench.drivers[0]?.push({ vendorId: '1', material: randomBytes(256) })
+    await eventually(() => available(bench) === 8)
+    await issue(bench, 4)
   })
 
   test('compares the two ends of a device directly, and quarantines what differs', async () => {

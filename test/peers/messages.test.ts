@@ -42,6 +42,13 @@ const request = (list: readonly unknown[], changes: object = {}): unknown =>
   JSON.parse(encode({ nonce: NAME, stamp, messages: list, ...changes }))
 
 describe('the messages between two KMEs', () => {
+  test('name as many slaves as a configuration may allow in one request', () => {
+    const slaves = Array.from({ length: 65 }, (_, i) => ({ ...sae, saeId: `sae-${i}` }))
+    expect(requestSchema.safeParse(request([{ ...messages[4], slaves }])).success).toBe(true)
+    const more = [...slaves, { ...sae, saeId: 'sae-65' }]
+    expect(requestSchema.safeParse(request([{ ...messages[4], slaves: more }])).success).toBe(false)
+  })
+
   test('come out of the wire as they went in', () => {
     expect(requestSchema.parse(request(messages)).messages).toEqual(messages)
   })
