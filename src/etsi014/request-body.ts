@@ -111,8 +111,10 @@ export const discardBody = async (request: IncomingMessage, maxBytes: number): P
   if ((await readBody(request, maxBytes)) === null) throw tooLarge(maxBytes)
 }
 
-/** So much of a body is taken in after a refusal, so that the client gets to read the answer. */
+/** So much of a body is taken in before a refusal is answered, so that the connection can go on. */
 const LINGER_BYTES = 262_144
+/** So long a body is taken in after its answer: closing at once would reset the connection, answer and all. */
+const LINGER_MS = 3000
 
 /**
  * Takes in what is left of a body whose request is refused.
@@ -121,9 +123,23 @@ const LINGER_BYTES = 262_144
  */
 export const drainBody = async (request: IncomingMessage): Promise<boolean> => {
   if (request.complete || !hasBody(request)) return true
+  if (declaredLength(request) > LINGER_BYTES) return false
   let length = 0
   return consume(request, (chunk) => {
     length += chunk.length
     return length <= LINGER_BYTES
   })
 }
+
+/** Takes in and drops what still comes of a body that was answered, until it ends or time is up. */
+export const discardRest = (request: IncomingMessage): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer)
+      request.off('end', done).off('error', done).off('close', done)
+      resolve()
+    }
+    const timer = setTimeout(done, LINGER_MS)
+    if (request.destroyed) done()
+    else request.once('end', done).once('error', done).once('close', done).resume()
+  })

@@ -24,6 +24,23 @@ export const sendJson = (
   response.end(body)
 }
 
+/**
+ * Answers with JSON while the body of the request still comes, as the last answer of its connection:
+ * whole and readable at once, but the connection stays open until `rest` resolves.
+ */
+export const sendLastJson = async (
+  response: ServerResponse,
+  status: number,
+  body: Buffer,
+  { headers, rest }: { readonly headers: readonly string[]; readonly rest: () => Promise<void> },
+): Promise<void> => {
+  response.writeHead(status, headersOf(body, [...headers, 'Connection', 'close']))
+  response.flushHeaders()
+  response.write(body)
+  await rest()
+  response.end()
+}
+
 /** Answers 200 with keys, and wipes the body once the connection has taken it or is gone. */
 export const sendKeys = (response: ServerResponse, body: Buffer): void => {
   // Behind other answers of its connection a response does not hear that the connection is gone.

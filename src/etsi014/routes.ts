@@ -7,6 +7,7 @@ import {
   RequestAborted,
   checkEncoding,
   discardBody,
+  discardRest,
   drainBody,
   readJsonBody,
 } from './request-body.ts'
@@ -22,14 +23,14 @@ import { checkSaeId, queryOf, targetOf } from './target.ts'
 import { deliveredContainer, fetchedContainer } from './key-container.ts'
 import { KEY_REQUEST_MEMBERS, statusMessage } from './messages.ts'
 import { type Query, parseQuery } from './query.ts'
-import { sendJson, sendKeys } from './respond.ts'
+import { sendJson, sendKeys, sendLastJson } from './respond.ts'
 import type { JsonLimits } from './json-body.ts'
 import { messageOf } from '../errors.ts'
 
 /** Who sends a request, found out from its connection for this very request. */
 export type CallerIdentity =
   | { readonly kind: 'sae'; readonly sae: LocalSae }
-  /** `reason`: one line that the client may read. */
+  /** `reason`: one line for the operator; the client reads a fixed sentence. */
   | { readonly kind: 'refused'; readonly reason: string }
 
 export interface KeyRoutesParts {
@@ -63,6 +64,8 @@ interface Call {
   readonly response: Response
 }
 
+const NOT_REGISTERED = 'the certificate is not that of a registered SAE, or no longer valid'
+
 type Method = 'GET' | 'POST'
 type Work = (call: Call) => void | Promise<void>
 type Methods = Readonly<Partial<Record<Method, Work>>>
@@ -81,10 +84,24 @@ const workOf = (methods: Methods, method: string | undefined): Work => {
   ])
 }
 
-const callerOf = (parts: KeyRoutesParts, request: IncomingMessage): LocalSae => {
-  const identity = parts.identify(request)
-  if (identity.kind === 'sae') return identity.sae
-  throw new RequestRefusal(401, identity.reason)
+type CallerOf = (request: IncomingMessage) => LocalSae
+
+/** Authenticates each request by itself; a refusal is told to the operator once per connection. */
+const callerFrom = ({ identify, observer }: KeyRoutesParts): CallerOf => {
+  const told = new WeakSet<object>()
+  return (request) => {
+    const identity = identify(request)
+    if (identity.kind === 'sae') return identity.sae
+    if (!told.has(request.socket)) {
+      told.add(request.socket)
+      observer.event({
+        level: 'warn',
+        name: 'etsi014.caller.refused',
+        message: `a client was refused: ${identity.reason}`,
+      })
+    }
+    throw new RequestRefusal(401, NOT_REGISTERED)
+  }
 }
 
 const worksOf = (delivery: KeyDelivery, limits: JsonLimits) => {
@@ -119,10 +136,10 @@ const worksOf = (delivery: KeyDelivery, limits: JsonLimits) => {
 
 /** Cheapest checks first; nothing of a request is read before its sender is known. */
 const handlerOf =
-  (parts: KeyRoutesParts, maxBodyBytes: number, methods: Methods) =>
+  (callerOf: CallerOf, maxBodyBytes: number, methods: Methods) =>
   async (request: Request<{ saeId: string }>, response: Response): Promise<void> => {
     const work = workOf(methods, request.method)
-    const caller = callerOf(parts, request)
+    const caller = callerOf(request)
     checkEncoding(request)
     const isPost = request.method === 'POST'
     const body = isPost ? await readJsonBody(request, maxBodyBytes) : Buffer.alloc(0)
@@ -142,10 +159,10 @@ const tell = (observer: Observer, error: unknown): void => {
 }
 
 /** The router's complaint about percent-encoding comes before any handler: the sender is asked for first. */
-const causeOf = (parts: KeyRoutesParts, error: unknown, request: Request): unknown => {
+const causeOf = (callerOf: CallerOf, error: unknown, request: Request): unknown => {
   if (!(error instanceof URIError)) return error
   try {
-    callerOf(parts, request)
+    callerOf(request)
     return badRequest('the SAE ID in the path is not valid percent-encoding')
   } catch (refusal) {
     return refusal
@@ -161,8 +178,8 @@ const refuse = async (
   if (error instanceof RequestAborted) throw error
   const { status, body, headers, internal } = answerOf(error)
   if (internal) tell(parts.observer, error)
-  const ended = await drainBody(request)
-  sendJson(response, status, body, ended ? headers : [...headers, 'Connection', 'close'])
+  if (await drainBody(request)) sendJson(response, status, body, headers)
+  else await sendLastJson(response, status, body, { headers, rest: () => discardRest(request) })
 }
 
 /**
@@ -174,6 +191,7 @@ export const createKeyRoutes = (parts: KeyRoutesParts): express.Express => {
   const { maxBodyBytes } = parts
   const maxStrings = Math.floor(maxBodyBytes / LEAST_BYTES_PER_STRING)
   const works = worksOf(parts.delivery, { maxDepth: MAX_JSON_DEPTH, maxStrings })
+  const callerOf = callerFrom(parts)
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
@@ -185,14 +203,14 @@ export const createKeyRoutes = (parts: KeyRoutesParts): express.Express => {
     next()
   })
   for (const [name, methods] of Object.entries(works)) {
-    app.all(`/api/v1/keys/:saeId/${name}`, handlerOf(parts, maxBodyBytes, methods))
+    app.all(`/api/v1/keys/:saeId/${name}`, handlerOf(callerOf, maxBodyBytes, methods))
   }
   app.use(() => {
     throw new RequestRefusal(404, 'no such path: the API is /api/v1/keys/{SAE_ID}/...')
   })
   app.use(async (error: unknown, request: Request, response: Response, _next: NextFunction) => {
     try {
-      await refuse(parts, causeOf(parts, error, request), request, response)
+      await refuse(parts, causeOf(callerOf, error, request), request, response)
     } catch (failure) {
       // Nobody is left to answer to.
       response.destroy()

@@ -4,6 +4,7 @@ import { messageOf } from '../errors.ts'
 import type { Observer } from '../ports/observer.ts'
 import { bind } from './bind.ts'
 import { Connections } from './connections.ts'
+import { logHandshakes } from './handshake-log.ts'
 import { type ListenerLimits, serverOptions, stallTimeoutMs } from './http-limits.ts'
 import type { ListenAddress, ListenerName } from './listen-error.ts'
 import type { ErrorBodyMaker } from './raw-answer.ts'
@@ -172,6 +173,7 @@ export const startListener = async (options: ListenerOptions): Promise<Listener>
     ownerOf: tls?.ownerOf,
     maxConnectionsPerOwner: tls?.maxConnectionsPerOwner,
   })
+  logHandshakes(server, name, observer)
   const gate = new RequestGate(server, options.handler, options.errorBody)
   const address = await bind(server, name, options.address)
   server.on('error', (error) => {

@@ -1,9 +1,9 @@
-import { stat } from 'node:fs/promises'
 import { KmeError, messageOf } from '../errors.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Observer } from '../ports/observer.ts'
 import { readRegularFile } from '../support/secret-file.ts'
 import type { CaBundle } from './ca-bundle.ts'
+import { fileSignature } from './file-signature.ts'
 import { type RevocationList, readRevocationLists } from './revocation-list.ts'
 
 const MAX_CRL_BYTES = 67_108_864
@@ -12,16 +12,6 @@ const WARNING_AHEAD_MS = 24 * 3_600_000
 interface Content {
   readonly pem: string
   readonly lists: ReadonlyMap<string, RevocationList>
-}
-
-/** What changes whenever the file does: also a file renamed into its place. */
-const signatureOf = async (file: string): Promise<string> => {
-  try {
-    const { mtimeNs, ctimeNs, size, ino } = await stat(file, { bigint: true })
-    return [mtimeNs, ctimeNs, size, ino].join(' ')
-  } catch (error) {
-    return `unreadable: ${messageOf(error)}`
-  }
 }
 
 const readContent = async (file: string, bundle: CaBundle): Promise<Content> => {
@@ -36,9 +26,14 @@ const readContent = async (file: string, bundle: CaBundle): Promise<Content> => 
   return { pem, lists }
 }
 
-/** An old list put back, by mistake or on purpose, would let revoked certificates in again. */
-const refuseOlder = (file: string, old: Content, fresh: Content): void => {
+/**
+ * An old list put back, by mistake or on purpose, would let revoked certificates in again. Lists of
+ * CA certificates that are no longer in the bundle may go.
+ */
+const refuseOlder = (file: string, bundle: CaBundle, old: Content, fresh: Content): void => {
+  const issuers = new Set(bundle.certificates.map(({ fingerprint }) => fingerprint))
   for (const [issuer, list] of old.lists) {
+    if (!issuers.has(issuer)) continue
     const next = fresh.lists.get(issuer)
     if (next === undefined || next.thisUpdateMs < list.thisUpdateMs) {
       throw new KmeError('CONFIG_INVALID', `${file}: it is older than the revocation list in use`)
@@ -70,23 +65,25 @@ export class CrlFile {
     this.#content = read.content
   }
 
-  /** @throws KmeError CONFIG_INVALID where the file cannot be used */
+  /**
+   * `former`: what was in use for this CA until now.
+   * @throws KmeError CONFIG_INVALID where the file cannot be used
+   */
   static async open(
     file: string,
     parts: { bundle: CaBundle; clock: Clock; observer: Observer },
+    former?: CrlFile | null,
   ): Promise<CrlFile> {
     // Before the content: a change in between is seen as one later.
-    const signature = await signatureOf(file)
-    const opened = new CrlFile(file, parts, {
-      signature,
-      content: await readContent(file, parts.bundle),
-    })
+    const signature = await fileSignature(file)
+    const content = await readContent(file, parts.bundle)
+    const opened = new CrlFile(file, parts, { signature, content })
+    if (former) {
+      refuseOlder(file, parts.bundle, former.#content, content)
+      opened.#said = former.#said
+    }
     opened.#warnAhead()
     return opened
-  }
-
-  get pem(): string {
-    return this.#content.pem
   }
 
   /** By the fingerprint of the CA certificate that signed them. */
@@ -96,7 +93,7 @@ export class CrlFile {
 
   /** True where another list is in use now. A file that cannot be used leaves the old one in use. */
   async refresh(): Promise<boolean> {
-    const signature = await signatureOf(this.#file)
+    const signature = await fileSignature(this.#file)
     const changed = signature !== this.#signature && (await this.#replace(signature))
     this.#warnAhead()
     return changed
@@ -106,7 +103,7 @@ export class CrlFile {
     this.#signature = signature
     try {
       const fresh = await readContent(this.#file, this.#bundle)
-      refuseOlder(this.#file, this.#content, fresh)
+      refuseOlder(this.#file, this.#bundle, this.#content, fresh)
       const changed = fresh.pem !== this.#content.pem
       this.#content = fresh
       if (changed) this.#event('info', 'identity.crl.changed', 'a new revocation list is in use')

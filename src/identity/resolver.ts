@@ -37,6 +37,7 @@ export class IdentityResolver {
   readonly #clock: Clock
   readonly #bySocket = new WeakMap<object, Resolution>()
   readonly #byCertificate = new Map<string, Resolution>()
+  #generation = 0
 
   constructor(options: ResolverOptions) {
     this.#trust = options.trust
@@ -57,13 +58,15 @@ export class IdentityResolver {
     return resolution
   }
 
-  /** Null where the identity still holds at this moment, else why not. O(1), no cryptography. */
+  /** Null where the identity still holds at this moment, else why not. Look-ups, no cryptography. */
   stillValid({ facts, issuer }: Identity): Refusal | null {
     const now = this.#clock.wallMs()
     if (now < facts.validFromMs) return refusal('not-yet-valid', 'it is not valid yet')
     if (now > facts.validToMs) return refusal('expired', 'it has expired')
-    if (now > issuer.validToMs) return refusal('expired', 'the certificate of its CA has expired')
-    return this.#trust.revocationOf(facts.serial, issuer)
+    const current = this.#trust.current(issuer)
+    if (current === null) return refusal('unknown-ca', 'its CA certificate is no longer configured')
+    if (now > current.validToMs) return refusal('expired', 'the certificate of its CA has expired')
+    return this.#trust.revocationOf(facts.serial, current)
   }
 
   /** As a server would take this certificate now: identity, dates and revocation. */
@@ -80,10 +83,18 @@ export class IdentityResolver {
     if (certificate === undefined) {
       return { refusal: refusal('no-certificate', 'no certificate that the TLS library accepted') }
     }
+    this.#forgetFormer()
     const key = certificate.fingerprint256
     const resolution = this.#byCertificate.get(key) ?? this.#read(certificate)
     this.#keep(key, resolution)
     return resolution
+  }
+
+  /** A certificate without an issuer may have one now, and the other way round. */
+  #forgetFormer(): void {
+    if (this.#generation === this.#trust.generation) return
+    this.#generation = this.#trust.generation
+    this.#byCertificate.clear()
   }
 
   #keep(key: string, resolution: Resolution): void {

@@ -6,6 +6,8 @@ import { normalSerial } from './certificate-facts.ts'
 
 /** One verified revocation list, reduced to what a request asks. */
 export interface RevocationList {
+  /** The list alone, however many its file holds. */
+  readonly pem: string
   /** SHA-256 fingerprint of the CA certificate that signed it. */
   readonly issuer: string
   readonly serials: ReadonlySet<string>
@@ -75,6 +77,7 @@ const readBlock = async (
   }
   if (!isPlain(crl)) throw unusable(file, 'the revocation list is partial, indirect or a delta')
   return {
+    pem: block,
     issuer: signer.fingerprint256,
     serials: new Set(crl.entries.map((entry) => normalSerial(entry.serialNumber))),
     thisUpdateMs: crl.thisUpdate.getTime(),

@@ -1,5 +1,5 @@
 import type { X509Certificate } from 'node:crypto'
-import { KmeError } from '../errors.ts'
+import { KmeError, messageOf } from '../errors.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Observer } from '../ports/observer.ts'
 import {
@@ -11,6 +11,7 @@ import {
 } from './ca-bundle.ts'
 import { normalSerial } from './certificate-facts.ts'
 import { CrlFile } from './crl-file.ts'
+import { fileSignature } from './file-signature.ts'
 import { type Refusal, refusal } from './refusal.ts'
 
 export interface TrustOptions {
@@ -23,9 +24,6 @@ interface Member {
   readonly bundle: CaBundle
   readonly crl: CrlFile | null
 }
-
-/** How often `watch` looks at the files: a revocation takes effect within about this time. */
-const WATCH_EVERY_MS = 1000
 
 /** A key under two names would leave open whose certificates it signs. */
 const refuseShared = (bundles: readonly CaBundle[]): void => {
@@ -40,30 +38,56 @@ const refuseShared = (bundles: readonly CaBundle[]): void => {
   }
 }
 
-const openMember = async (bundle: CaBundle, options: TrustOptions): Promise<Member> => {
-  const { crlFile } = bundle.options
-  const { clock, observer } = options
-  const crl =
-    crlFile === undefined ? null : await CrlFile.open(crlFile, { bundle, clock, observer })
-  return { bundle, crl }
+type Members = ReadonlyMap<string, Member>
+
+const openMember = async (
+  bundle: CaBundle,
+  { clock, observer }: TrustOptions,
+  former: Members,
+): Promise<[string, Member]> => {
+  const { name, crlFile } = bundle.options
+  if (crlFile === undefined) return [name, { bundle, crl: null }]
+  const before = former.get(name)?.crl
+  return [name, { bundle, crl: await CrlFile.open(crlFile, { bundle, clock, observer }, before) }]
 }
+
+const openMembers = async (options: TrustOptions, former: Members): Promise<Members> => {
+  const bundles = await Promise.all(options.cas.map(readCaBundle))
+  refuseShared(bundles)
+  return new Map(await Promise.all(bundles.map((bundle) => openMember(bundle, options, former))))
+}
+
+const caFilesOf = ({ cas }: TrustOptions): readonly string[] => cas.flatMap(({ files }) => files)
+
+const crlFilesOf = ({ cas }: TrustOptions): readonly string[] =>
+  cas.flatMap(({ crlFile }) => (crlFile === undefined ? [] : [crlFile]))
 
 /** The CAs of one listener and their revocation lists. */
 export class TrustStore {
-  readonly #members: ReadonlyMap<string, Member>
-  readonly #clock: Clock
+  readonly #options: TrustOptions
+  #members: Members
+  /** Signature of the CA files that `#members` were read from. */
+  #inUse: string
+  /** Signature of all files when CAs were read last, so that what cannot be used is told once. */
+  #tried = ''
+  #generation = 0
 
-  private constructor(members: readonly Member[], clock: Clock) {
-    this.#members = new Map(members.map((member) => [member.bundle.options.name, member]))
-    this.#clock = clock
+  private constructor(options: TrustOptions, members: Members, inUse: string) {
+    this.#options = options
+    this.#members = members
+    this.#inUse = inUse
   }
 
   /** @throws KmeError CONFIG_INVALID: a file that cannot be used, a leaf among the CAs, a CA under two names */
   static async load(options: TrustOptions): Promise<TrustStore> {
-    const bundles = await Promise.all(options.cas.map(readCaBundle))
-    refuseShared(bundles)
-    const members = await Promise.all(bundles.map((bundle) => openMember(bundle, options)))
-    return new TrustStore(members, options.clock)
+    // Before the content: a change in between is seen as one later.
+    const signature = await fileSignature(...caFilesOf(options))
+    return new TrustStore(options, await openMembers(options, new Map()), signature)
+  }
+
+  /** Grows with each change of the CAs: what was found out about a certificate before may be wrong. */
+  get generation(): number {
+    return this.#generation
   }
 
   /** For the TLS option `ca`. */
@@ -84,7 +108,9 @@ export class TrustStore {
           bundle.options.crlExpired !== 'warn' && crl?.lists.has(fingerprint) === true,
       ),
     )
-    return everyone ? members.flatMap(({ crl }) => (crl === null ? [] : [crl.pem])) : []
+    if (!everyone) return []
+    // One by one: of a text with several lists the TLS library reads the first.
+    return members.flatMap(({ crl }) => [...(crl?.lists.values() ?? [])].map(({ pem }) => pem))
   }
 
   /**
@@ -98,6 +124,12 @@ export class TrustStore {
       if (issuer !== undefined) return issuer
     }
     return null
+  }
+
+  /** A CA certificate found before, as it is known now; null where it is no longer configured. */
+  current({ ca, fingerprint }: CaCertificate): CaCertificate | null {
+    const certificates = this.#members.get(ca)?.bundle.certificates
+    return certificates?.find((one) => one.fingerprint === fingerprint) ?? null
   }
 
   /** The configured name of that CA, or null. */
@@ -135,36 +167,45 @@ export class TrustStore {
         : null
     }
     if (list.serials.has(serial)) return refusal('revoked', `the CA ${name} revoked it (${serial})`)
-    return list.nextUpdateMs <= this.#clock.wallMs() && crlExpired !== 'warn'
+    return list.nextUpdateMs <= this.#options.clock.wallMs() && crlExpired !== 'warn'
       ? refusal('crl-expired', `the revocation list of the CA ${name} is out of date`)
       : null
   }
 
   /**
-   * Reads revocation lists whose files changed; true where one did. Who gets true gives its server
-   * a new secure context with new ticket keys and closes the connections of those now refused.
+   * Reads CAs and revocation lists whose files changed; true where others are in use now. Who gets
+   * true gives its server a new secure context with new ticket keys and closes the connections of
+   * those now refused. What cannot be used leaves in place what was read before.
    */
   async refresh(): Promise<boolean> {
+    const casChanged = await this.#refreshCas()
     const crls = [...this.#members.values()].flatMap(({ crl }) => (crl === null ? [] : [crl]))
     const changes = await Promise.all(crls.map((crl) => crl.refresh()))
-    return changes.includes(true)
+    return casChanged || changes.includes(true)
   }
 
-  /** Refreshes about once a second until the returned function is called. */
-  watch(onChange: () => void): () => void {
-    let stopped = false
-    let cancel = (): void => undefined
-    const look = async (): Promise<void> => {
-      if (await this.refresh()) if (!stopped) onChange()
-      arm()
+  async #refreshCas(): Promise<boolean> {
+    const present = await fileSignature(...caFilesOf(this.#options))
+    if (present === this.#inUse) return false
+    // A list may be what the CAs wait for: the two are seldom replaced at the same moment.
+    const all = `${present}\n${await fileSignature(...crlFilesOf(this.#options))}`
+    if (all === this.#tried) return false
+    this.#tried = all
+    try {
+      this.#members = await openMembers(this.#options, this.#members)
+      this.#inUse = present
+      this.#generation += 1
+      this.#event('info', 'identity.ca.changed', 'new CA certificates are in use')
+      return true
+    } catch (error) {
+      const message = `${messageOf(error)}; the CA certificates read before stay in use`
+      this.#event('error', 'identity.ca.unusable', message)
+      return false
     }
-    const arm = (): void => {
-      if (!stopped) cancel = this.#clock.after(WATCH_EVERY_MS, () => void look())
-    }
-    arm()
-    return () => {
-      stopped = true
-      cancel()
-    }
+  }
+
+  #event(level: 'info' | 'error', name: string, message: string): void {
+    const cas = this.#options.cas.map((ca) => ca.name).join(', ')
+    this.#options.observer.event({ level, name, message, fields: { cas } })
   }
 }

@@ -48,8 +48,23 @@ describe('5.1 authentication', () => {
     const agent = await server.as('stranger')
     const response = await (method === 'GET' ? agent.get(path) : agent.post(path).send('{broken'))
     expect(response.status).toBe(401)
-    expect(response.body).toEqual({ message: 'the certificate belongs to no registered SAE' })
+    expect(response.body).toEqual({
+      message: 'the certificate is not that of a registered SAE, or no longer valid',
+    })
     expect(response.headers['cache-control']).toBe('no-store')
+  })
+
+  test('5.1 why a certificate is refused is told to the operator, once per connection', async () => {
+    const { events } = server.world.observer
+    const before = events.length
+    await server.raw('stranger', get(STATUS).replace('Connection: close\r\n', '') + get(STATUS))
+    expect(events.slice(before)).toEqual([
+      {
+        level: 'warn',
+        name: 'etsi014.caller.refused',
+        message: 'a client was refused: the certificate belongs to no registered SAE',
+      },
+    ])
   })
 
   test('5.1 the caller is who the certificate says, whatever the request says', async () => {
@@ -155,7 +170,7 @@ describe('5 request targets', () => {
     expect(JSON.parse(answer!.body).keys).toHaveLength(2)
   })
 
-  test.each(['*', `${STATUS}#x`, 'kme-a.example:8443'])(
+  test.each(['*', `${STATUS}#x`, 'kme-a.example:8443', 'https://'])(
     '5 the target %s is refused',
     async (target) => {
       const [answer] = await server.raw('sae-a', get(target))

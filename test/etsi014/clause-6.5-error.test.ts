@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { once } from 'node:events'
+import { connect } from 'node:tls'
 import { KmeError } from '../../src/errors.ts'
 import { answerOf, listenerErrorBody } from '../../src/etsi014/errors.ts'
-import { Etsi014Server } from '../helpers/etsi014-server.ts'
+import { Etsi014Server, parseAnswers } from '../helpers/etsi014-server.ts'
 
 const ENC = '/api/v1/keys/sae-b/enc_keys'
 const DEC = '/api/v1/keys/sae-a/dec_keys'
@@ -116,6 +118,25 @@ describe('6.5 bodies that are too long', () => {
     expectErrors(answers, 413)
     expect(answers[0]?.headers['connection']).toBe('close')
     expect(process.memoryUsage().arrayBuffers - rssBefore).toBeLessThan(20_000_000)
+  })
+
+  test('6.5 a client that reads nothing before it has written all of a huge body gets its answer', async () => {
+    const { ca, cert, key } = await server.certificate('sae-a')
+    const { port } = server
+    const socket = connect({ host: '127.0.0.1', port, ca, cert, key })
+    socket.on('error', () => {})
+    await once(socket, 'secureConnect')
+    const body = Buffer.alloc(4_000_000, 0x20)
+    await new Promise((resolve) => socket.write(post(body.length), resolve))
+    await new Promise((resolve) => socket.write(body, resolve))
+    const chunks: Buffer[] = []
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk))
+    await once(socket, 'close')
+    expectErrors(parseAnswers(Buffer.concat(chunks).toString()), 413)
+  })
+
+  test('6.5 a body that is announced as huge is refused before it comes', async () => {
+    expectErrors(await server.raw('sae-a', post(1_000_000_000)), 413)
   })
 
   test('6.5 the same holds for a body with GET, which means nothing', async () => {

@@ -57,6 +57,12 @@ export class SaeWorld implements AsyncDisposable {
   readonly ca: TestCa
   readonly folder: string
   readonly observer = new RecordingObserver()
+  /** What the KME takes for the time; the TLS library has its own. */
+  readonly clock = {
+    ...systemClock,
+    offsetMs: 0,
+    wallMs: (): number => Date.now() + this.clock.offsetMs,
+  }
   /** SAE ID to the name of its CA. */
   readonly registered = new Map([
     ['sae-a', 'saes'],
@@ -110,11 +116,11 @@ export class SaeWorld implements AsyncDisposable {
           crlExpired: 'refuse',
         },
       ],
-      clock: systemClock,
+      clock: this.clock,
       observer: this.observer,
     })
     const rules = [{ ca: 'saes', from: 'cn' as const, allowMissingEku: false }]
-    const resolver = new IdentityResolver({ trust, identify: byRules(rules), clock: systemClock })
+    const resolver = new IdentityResolver({ trust, identify: byRules(rules), clock: this.clock })
     const identify = identifySae({
       resolver,
       directory: { local: (id) => (this.registered.has(id) ? register(id) : null) },

@@ -34,6 +34,21 @@ describe('Who is let in', () => {
     await expect(call(listener, { ...foreign, ca: world.ca.ca })).rejects.toThrow()
   })
 
+  test('tells the operator why handshakes fail, once for each reason', async () => {
+    const listener = await world.listen()
+    const { cert, key } = await (await createTestCa()).issue('sae-a')
+    world.observer.events.length = 0
+    for (let i = 0; i < 3; i += 1) {
+      await expect(call(listener, { cert, key, ca: world.ca.ca })).rejects.toThrow()
+      await expect(call(listener, { ca: world.ca.ca })).rejects.toThrow()
+    }
+    const told = world.observer.events.map(({ name, fields }) => [name, fields?.['reason']])
+    expect(told).toEqual([
+      ['listener.handshake.refused', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
+      ['listener.handshake.refused', 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE'],
+    ])
+  })
+
   test('ends the handshake of a client below the oldest TLS version allowed', async () => {
     const listener = await world.listen({ tls: { minVersion: 'TLSv1.3' } })
     const sae = await world.ca.issue('sae-a')
@@ -167,6 +182,57 @@ describe('Revocation', () => {
       await world.revoke()
     },
   )
+
+  test('a CA is replaced without a restart: what the former one issued gets nothing any more', async () => {
+    const listener = await world.listen()
+    const next = await createTestCa({ name: 'Next CA' })
+    const [former, sae] = [await world.ca.issue('sae-a'), await next.issue('sae-a')]
+    // The KME's own certificate still comes from the former CA.
+    const renewed = { ...sae, ca: world.ca.ca }
+    const open = await openTls(listener, former)
+    expect(await firstAnswer(open)).toContain('200 OK')
+    await expect(call(listener, renewed)).rejects.toThrow()
+    await world.write('ca.pem', world.ca.ca + next.ca)
+    await world.write('crl.pem', (await world.ca.crl([])) + (await next.crl([])))
+    await listener.reload()
+    for (const one of [former, renewed]) {
+      expect(await call(listener, one)).toMatchObject({ status: 200, body: 'sae-a' })
+    }
+    expect(await firstAnswer(open)).toContain('200 OK')
+    const session = await sessionOf(listener, former, 'TLSv1.2')
+    await world.write('ca.pem', next.ca)
+    await world.write('crl.pem', await next.crl([]))
+    const gone = closed(open)
+    await listener.reload()
+    await gone
+    expect(await call(listener, renewed)).toMatchObject({ status: 200, body: 'sae-a' })
+    await expect(call(listener, former)).rejects.toThrow()
+    const resumed = openTls(listener, former, { maxVersion: 'TLSv1.2', session }).then((socket) => {
+      socket.write(GET)
+      return readAll(socket)
+    })
+    expect(await resumed.catch(() => '')).toBe('')
+    await world.write('ca.pem', world.ca.ca)
+    await world.revoke()
+  })
+
+  test('a certificate that has expired gets nothing, on an open or resumed connection either', async () => {
+    const listener = await world.listen()
+    const day = 86_400_000
+    const expired = await world.ca.issue('sae-a', { notAfter: new Date(Date.now() - day / 2) })
+    await expect(call(listener, expired)).rejects.toThrow()
+    const sae = await world.ca.issue('sae-a', { notAfter: new Date(Date.now() + day / 2) })
+    const session = await sessionOf(listener, sae, 'TLSv1.3')
+    const open = await openTls(listener, sae)
+    expect(await firstAnswer(open)).toContain('200 OK')
+    world.clock.offsetMs = day * 0.75
+    expect(await firstAnswer(open)).toContain('401 Unauthorized')
+    const resumed = await openTls(listener, sae, { session })
+    expect(resumed.isSessionReused()).toBe(true)
+    expect(await firstAnswer(resumed)).toContain('401 Unauthorized')
+    for (const socket of [open, resumed]) socket.destroy()
+    world.clock.offsetMs = 0
+  })
 
   test('answers 401 on an open connection as soon as the SAE is no longer registered', async () => {
     const listener = await world.listen()

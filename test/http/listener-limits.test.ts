@@ -125,6 +125,53 @@ describe('What is no proper request', () => {
     expect(answer.split('HTTP/1.1 ')).toHaveLength(2)
   })
 
+  test.each(['https://', 'http://?x', 'https://[', 'https://a:b/'])(
+    'the target %s, in which no router finds a path, never gets to one',
+    async (target) => {
+      const listener = await world.listen({
+        handler: () => () => {
+          throw new Error('a handler was asked')
+        },
+      })
+      const socket = await openTls(listener, sae)
+      socket.write(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`)
+      const answer = await readAll(socket)
+      expect(answer).toMatch(/^HTTP\/1.1 400 /)
+      expect(messageIn(answer)).toHaveProperty('message')
+    },
+  )
+
+  test('more pipelined requests than the parser takes at once are all answered, in order', async () => {
+    const listener = await world.listen({
+      handler: () => (request, response) => {
+        response.end(`<${request.url ?? ''}>`.padEnd(500, '.'))
+      },
+    })
+    const socket = await openTls(listener, sae)
+    const count = 2000
+    const requests = Array.from({ length: count - 1 }, (_, i) => `GET /${String(i + 1)} HTTP/1.1`)
+    requests.push('GET /last HTTP/1.1\r\nConnection: close')
+    // At once: it has to come in full TLS records, one right after the other.
+    socket.write(requests.map((line) => `${line}\r\nHost: a\r\n\r\n`).join(''))
+    const answers = (await readAll(socket)).match(/<\/[^>]*>/g) ?? []
+    expect(answers).toHaveLength(count)
+    expect(answers.slice(0, -1)).toEqual(
+      Array.from({ length: count - 1 }, (_, i) => `</${String(i + 1)}>`),
+    )
+  })
+
+  test('a request that was answered before its body came gets no second answer', async () => {
+    const listener = await world.listen({
+      limits: QUICK,
+      handler: () => (_request, response) => {
+        response.end('early')
+      },
+    })
+    const socket = await openTls(listener, sae)
+    socket.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{')
+    expect((await readAll(socket)).split('HTTP/1.1 ')).toHaveLength(2)
+  })
+
   test('nonsense after a legal request comes after its answer, not instead of it', async () => {
     const listener = await world.listen({
       handler: () => (_request, response) => {

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { rename, rm, writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { describe, expect, test } from '@jest/globals'
 import { byRules } from '../../src/identity/identify.ts'
 import { IdentityResolver } from '../../src/identity/resolver.ts'
@@ -30,6 +30,72 @@ const setUp = async (parts: TrustParts, crlExpired: 'refuse' | 'warn' = 'refuse'
   return { ca, crlFile, trust, resolver: resolverOf(parts, trust) }
 }
 
+describe('CA certificates', () => {
+  test('are replaced while the store is in use: first both, then only the new one', async () => {
+    await using parts = await trustParts()
+    const { ca: old, trust, resolver } = await setUp(parts)
+    const next = await createTestCa({ name: 'Next CA' })
+    const [before, after] = [await old.issue('sae-1'), await next.issue('sae-1')]
+    expect(examine(resolver, after)).toBe('unknown-ca')
+    await parts.file('crl.pem', (await old.crl([])) + (await next.crl([])))
+    expect(await trust.refresh()).toBe(false)
+    await parts.file('ca.pem', old.ca + next.ca)
+    expect(await trust.refresh()).toBe(true)
+    expect([examine(resolver, before), examine(resolver, after)]).toEqual(['sae-1', 'sae-1'])
+    expect(trust.caPem().join('')).toContain(next.ca.trim())
+    expect(await trust.refresh()).toBe(false)
+
+    const resolution = resolver.examine(new X509Certificate(before.cert))
+    if (!('identity' in resolution)) throw new Error('refused')
+    await parts.file('ca.pem', next.ca)
+    await parts.file('crl.pem', await next.crl([]))
+    expect(await trust.refresh()).toBe(true)
+    expect(resolver.stillValid(resolution.identity)).toMatchObject({ code: 'unknown-ca' })
+    expect([examine(resolver, before), examine(resolver, after)]).toEqual(['unknown-ca', 'sae-1'])
+  })
+
+  test('that cannot be used leave the ones read before in use, and the log says so once', async () => {
+    await using parts = await trustParts()
+    const { ca, trust, resolver } = await setUp(parts)
+    const sae = await ca.issue('sae-1')
+    for (const text of ['', sae.cert, ca.ca.slice(0, 200)]) {
+      await parts.file('ca.pem', text)
+      expect(await trust.refresh()).toBe(false)
+      expect(await trust.refresh()).toBe(false)
+    }
+    const told = parts.events.filter(({ name }) => name === 'identity.ca.unusable')
+    expect(told).toHaveLength(3)
+    expect(examine(resolver, sae)).toBe('sae-1')
+    await parts.file('ca.pem', ca.ca)
+    expect(await trust.refresh()).toBe(true)
+  })
+
+  test('take effect when the revocation list that they waited for comes', async () => {
+    await using parts = await trustParts()
+    const { ca: old, trust, resolver } = await setUp(parts)
+    const next = await createTestCa({ name: 'Next CA' })
+    const sae = await next.issue('sae-1')
+    await parts.file('ca.pem', next.ca)
+    expect(await trust.refresh()).toBe(false)
+    expect(examine(resolver, await old.issue('sae-1'))).toBe('sae-1')
+    await parts.file('crl.pem', await next.crl([sae.serial]))
+    expect(await trust.refresh()).toBe(true)
+    expect(examine(resolver, sae)).toBe('revoked')
+  })
+
+  test('do not bring an older revocation list back', async () => {
+    await using parts = await trustParts()
+    const { ca, trust, resolver } = await setUp(parts)
+    const [sae, next] = [await ca.issue('sae-1'), await createTestCa({ name: 'Next CA' })]
+    await parts.file('crl.pem', await ca.crl([sae.serial], { thisUpdate: new Date() }))
+    expect(await trust.refresh()).toBe(true)
+    await parts.file('crl.pem', await ca.crl([]))
+    await parts.file('ca.pem', ca.ca + next.ca)
+    expect(await trust.refresh()).toBe(false)
+    expect(examine(resolver, sae)).toBe('revoked')
+  })
+})
+
 describe('revocation', () => {
   test('takes effect on an identity that was read before, when the file changes', async () => {
     await using parts = await trustParts()
@@ -42,24 +108,6 @@ describe('revocation', () => {
     expect(await trust.refresh()).toBe(true)
     expect(resolver.stillValid(resolution.identity)).toMatchObject({ code: 'revoked' })
     expect(trust.crlPem()).toHaveLength(1)
-  })
-
-  test('is noticed by the watch, which tells its listener', async () => {
-    await using parts = await trustParts()
-    const { ca, crlFile, trust, resolver } = await setUp(parts)
-    const sae = await ca.issue('sae-1')
-    const keepsRunning = setInterval(() => {}, 1000)
-    const changed = new Promise<void>((resolve) => {
-      const stop = trust.watch(() => {
-        stop()
-        resolve()
-      })
-    })
-    const next = await parts.file('next.pem', await ca.crl([sae.serial]))
-    await rename(next, crlFile)
-    await changed
-    clearInterval(keepsRunning)
-    expect(examine(resolver, sae)).toBe('revoked')
   })
 
   test('a list that cannot be used leaves the old one in use, and says so once', async () => {
