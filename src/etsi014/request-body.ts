@@ -72,7 +72,12 @@ export const checkEncoding = ({ headers }: IncomingMessage): void => {
   }
 }
 
-const JSON_MEDIA_TYPE = /^application\/json[ \t]*(?:;[ \t]*charset="?utf-8"?[ \t]*;?[ \t]*)?$/i
+const JSON_MEDIA_TYPE = /^application\/json[ \t]*(?:;|$)/i
+const CHARSET = /;[ \t]*charset="?([^";]*)"?/i
+
+/** JSON has no parameters; what a client adds means nothing, unless it names another encoding. */
+const isJson = (type: string): boolean =>
+  JSON_MEDIA_TYPE.test(type) && /^(utf-8|utf8)?$/i.test(CHARSET.exec(type)?.[1]?.trim() ?? '')
 
 /** The whole body, or null where it is longer than `maxBytes`. @throws RequestAborted */
 const readBody = async (request: IncomingMessage, maxBytes: number): Promise<Buffer | null> => {
@@ -99,7 +104,7 @@ const tooLarge = (maxBytes: number): RequestRefusal =>
 export const readJsonBody = async (request: IncomingMessage, maxBytes: number): Promise<Buffer> => {
   const body = await readBody(request, maxBytes)
   const type = request.headers['content-type']
-  if (body?.length !== 0 && type !== undefined && !JSON_MEDIA_TYPE.test(type.trim())) {
+  if (body?.length !== 0 && type !== undefined && !isJson(type.trim())) {
     throw new RequestRefusal(415, 'the body shall be application/json in UTF-8')
   }
   if (body === null) throw tooLarge(maxBytes)

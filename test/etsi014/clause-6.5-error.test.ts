@@ -86,6 +86,8 @@ describe('6.5 types of a body', () => {
     'application/json',
     'Application/JSON; charset=UTF-8',
     'application/json;charset="utf-8"',
+    'application/json; profile="x"; charset=utf-8',
+    'application/json;',
   ])('6.5 the type %j of a body is accepted', async (type) => {
     const text = `${post(2, `Content-Type: ${type}`, 'Connection: close')}{}`
     expect((await server.raw('sae-a', text))[0]?.status).toBe(200)
