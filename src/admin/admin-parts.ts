@@ -3,7 +3,7 @@ import type { DeviceId, KmeId, LinkId } from '../model/ids.ts'
 import type { Epoch, LaneName, LinkEnd } from '../model/lane.ts'
 import type { Ledger } from '../model/ledger.ts'
 import type { Alarm } from '../ports/observer.ts'
-import type { ControlValue, DeviceRole, DriverState } from '../ports/qkd-driver.ts'
+import type { ControlValue, DeviceRole, DriverStatus } from '../ports/qkd-driver.ts'
 
 /**
  * What the operator API shows, as plain data: every type here is also the JSON of its answer. None
@@ -113,22 +113,10 @@ export interface PendingView {
   readonly unfetchedBytes: number
 }
 
-export interface DeviceView {
+export interface DeviceView extends DriverStatus {
   readonly deviceId: DeviceId
   readonly driver: string
   readonly role: DeviceRole
-  readonly state: DriverState
-  /** One line, where the state is not `running`. */
-  readonly reason: string | null
-  readonly provenance: Provenance
-  /** Secret key rate in bits per second, null where the device does not tell. */
-  readonly secretKeyRateBps: number | null
-  /** Quantum bit error rate, 0 to 1. */
-  readonly qber: number | null
-  readonly lossDb: number | null
-  readonly bufferedBytes: number | null
-  /** Switches and their values. */
-  readonly controls: Readonly<Record<string, ControlValue>>
 }
 
 /** GET /admin/v1/status */

@@ -4,7 +4,7 @@ import type { KeyMessage, StatusMessage } from '../etsi014/messages.ts'
 import { wipe } from '../support/wipe.ts'
 import { type ClientFileOptions, readCa, withClientFiles, withFiles } from './client-files.ts'
 import { formatTable } from './table.ts'
-import type { CliIo } from './terminal.ts'
+import { type CliIo, printable } from './terminal.ts'
 
 interface KeysOptions extends ClientFileOptions {
   readonly url: string
@@ -86,7 +86,7 @@ const statusCommand = (io: CliIo): Command =>
     .action(async (slave: string, options: KeysOptions) => {
       const status = await withClient(options, (client) => client.status(slave))
       if (options.json === true) io.out(JSON.stringify(status, null, 2))
-      else for (const line of statusLines(status)) io.out(line)
+      else for (const line of statusLines(status)) io.out(printable(line))
     })
     .addHelpText(
       'after',

@@ -2,7 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { isKmeError, messageOf } from '../errors.ts'
 import { DEFAULT_COMMAND, loadCommands } from './commands.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
-import type { CliIo } from './terminal.ts'
+import { type CliIo, printable } from './terminal.ts'
 import { programVersion } from './version.ts'
 
 /** The words of a command line are off: which help to read is part of the line. */
@@ -66,9 +66,6 @@ Exit codes: 0 done, 1 failed, 2 wrong words or configuration.`,
   tame(top, io)
   return top
 }
-
-/** Control characters of a file's name or a peer's answer must not reach the terminal. */
-const printable = (line: string): string => line.replace(/\p{Cc}/gu, '?')
 
 const tell = (io: CliIo, message: string): void => {
   for (const line of message.split('\n')) io.err(`keyspring: ${printable(line)}`)

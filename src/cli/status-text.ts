@@ -1,5 +1,6 @@
 import type { DeviceView, LinkView, StatusAnswer } from '../admin/client.ts'
 import { formatTable } from './table.ts'
+import { printable } from './terminal.ts'
 
 const NONE = '-'
 const PERCENT = 100
@@ -27,11 +28,11 @@ const formatQber = (qber: number | null): string =>
 export const formatRate = (bps: number | null): string => {
   if (bps === null) return NONE
   let value = bps
-  for (const unit of ['b/s', 'kb/s', 'Mb/s']) {
+  for (const unit of ['bit/s', 'kbit/s', 'Mbit/s']) {
     if (value < RATE_STEP) return `${value.toPrecision(3)} ${unit}`
     value /= RATE_STEP
   }
-  return `${value.toPrecision(3)} Gb/s`
+  return `${value.toPrecision(3)} Gbit/s`
 }
 
 const DEVICELESS: Pick<DeviceView, 'deviceId' | 'qber' | 'secretKeyRateBps'> & { state: string } = {
@@ -59,8 +60,12 @@ const rowsOf = (link: LinkView): readonly (readonly string[])[] => {
 
 const HEADINGS = ['LINK', 'PEER', 'STATE', 'KEYS', 'DEVICE', 'STATE', 'QBER', 'RATE', '']
 
+/** Some reasons say already of which link they are. */
+const ofLink = (linkId: string, reason: string): string =>
+  reason.startsWith(`link ${linkId}: `) ? reason : `link ${linkId}: ${reason}`
+
 const problemsOf = (link: LinkView): readonly string[] => [
-  ...(link.reason === null ? [] : [`link ${link.linkId}: ${link.reason}`]),
+  ...(link.reason === null ? [] : [ofLink(link.linkId, link.reason)]),
   ...link.devices.flatMap(({ deviceId, reason }) =>
     reason === null ? [] : [`device ${deviceId} on link ${link.linkId}: ${reason}`],
   ),
@@ -86,5 +91,5 @@ export const statusText = ({
       ({ severity, message, since }) => `! ${severity} alarm since ${since}: ${message}`,
     ),
     ...(kme.runtime.warning === null ? [] : [`! ${kme.runtime.warning}`]),
-  ]
+  ].map(printable)
 }

@@ -4,6 +4,9 @@ export interface CliIo {
   err(line: string): void
 }
 
+/** Control characters of a file's name or a peer's answer must not reach the terminal. */
+export const printable = (line: string): string => line.replace(/\p{Cc}/gu, '?')
+
 /** The terminal that the process was started from. */
 export const consoleIo = (): CliIo => ({
   out: (line) => {

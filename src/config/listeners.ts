@@ -104,6 +104,6 @@ export const listenersSchema = z.strictObject({
   probes: z
     .exactOptional(probesListener)
     .describe(
-      'For orchestrators: plain HTTP on loopback or a Unix socket, GET /healthz, /readyz and /metrics; off unless given',
+      'For orchestrators: plain HTTP on loopback or a Unix socket, GET /healthz and /readyz; off unless given',
     ),
 })

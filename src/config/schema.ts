@@ -19,7 +19,11 @@ export const configSchema = z.strictObject({
         .describe('Rules, each for one CA: which part of a certificate is the SAE ID'),
     })
     .describe('How the SAE ID is read from a client certificate'),
-  saes: z.array(saeSchema).default([]).describe('The SAEs of this KME'),
+  saes: z
+    .array(saeSchema)
+    .max(10_000)
+    .default([])
+    .describe('The SAEs of this KME, at most 10,000: the peers are told of all in one message'),
   peers: z.array(peerSchema).default([]).describe('The KMEs at the other ends of the links'),
   links: z.array(linkSchema).default([]).describe('The links, one per pair of KMEs'),
   allowSimulated: z

@@ -8,6 +8,8 @@ const OTHERS_MAY_WRITE = 0o002
 const ERASE_CHUNK_BYTES = 64 * 1024
 /** No separators, so that a name cannot lead out of the folder. */
 const SAFE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,119}$/
+const UNSAFE_NAME =
+  'has a name that is over 120 characters, or of others than A-Z a-z 0-9 . _ - with a letter or digit first'
 
 /** What tells one content of a name from another. */
 export interface FileFacts {
@@ -34,6 +36,8 @@ const factsOf = (name: string, stats: Stats): FileFacts => ({
   modifiedMs: stats.mtimeMs,
   inode: stats.ino,
 })
+
+const unseen = (name: string): FileFacts => ({ name, sizeBytes: 0, modifiedMs: 0, inode: 0 })
 
 const mayOwn = (uid: number, rules: FileRules): boolean => {
   const own = process.geteuid?.()
@@ -78,11 +82,14 @@ export class KeyFolder {
     if (isOpen) throw this.#unusable('can be written by anyone: take that right away (chmod o-w)')
   }
 
-  /** The files of the format, in the order of their names. @throws where the folder cannot be read */
+  /**
+   * The files of the format, in the order of their names; hidden ones are a writer's own affair.
+   * @throws where the folder cannot be read
+   */
   async list(maxFiles: number): Promise<readonly Sighting[]> {
     const names: string[] = []
     for await (const { name } of await opendir(this.#directory)) {
-      if (name.endsWith(this.#suffix) && SAFE_NAME.test(name)) names.push(name)
+      if (name.endsWith(this.#suffix) && !name.startsWith('.')) names.push(name)
       if (names.length > maxFiles)
         throw this.#unusable(`holds more than ${maxFiles} files (maxFiles)`)
     }
@@ -130,6 +137,7 @@ export class KeyFolder {
   }
 
   async #look(name: string): Promise<Sighting | null> {
+    if (!SAFE_NAME.test(name)) return { facts: unseen(name), problem: UNSAFE_NAME }
     try {
       const stats = await lstat(join(this.#directory, name))
       return { facts: factsOf(name, stats), problem: problemOf(stats, this.#rules) }

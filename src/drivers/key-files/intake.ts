@@ -10,6 +10,12 @@ import { Settling } from './settling.ts'
 
 const MAX_OFFER_BYTES = 1024 * 1024
 
+const codeOf = (error: unknown): string | undefined =>
+  error instanceof Error && 'code' in error ? String(error.code) : undefined
+
+/** A name from outside: whoever reads the alarm gets one line of it. */
+const shown = (name: string): string => name.replace(/\p{C}/gu, '?').slice(0, 120)
+
 /** Bytes that the link wants, counted from its last word. */
 export class Credit {
   #bytes = 0
@@ -150,7 +156,7 @@ export class Intake {
       await this.#folder.erase(facts)
       this.#progress = this.#progress.removed(facts.name)
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+      const code = codeOf(error) ?? 'unknown error'
       this.#complain(facts.name, `is done with but cannot be removed (${code}): remove it by hand`)
     }
   }
@@ -162,11 +168,23 @@ export class Intake {
   #complain(name: string, problem: string): void {
     if (this.#complaints.get(name) === problem) return
     this.#complaints.set(name, problem)
-    this.#context.events.alarm('major', `key file ${name} ${problem}`)
+    this.#context.events.alarm('major', `key file ${shown(name)} ${problem}`)
+  }
+
+  /** Null where it is another one by now, gone, or not to be opened: the files after it are read all the same. */
+  async #open(facts: FileFacts): Promise<FileHandle | null> {
+    try {
+      return await this.#folder.open(facts)
+    } catch (error) {
+      const code = codeOf(error)
+      if (code !== 'EACCES' && code !== 'EPERM') throw error
+      this.#complain(facts.name, `may not be read by this user (${code}): correct that or remove it`)
+      return null
+    }
   }
 
   async #readFile(facts: FileFacts): Promise<void> {
-    const handle = await this.#folder.open(facts)
+    const handle = await this.#open(facts)
     if (handle === null) return
     let isDone = false
     let isBad = false
