@@ -11,16 +11,21 @@ import { Loop } from '../support/loop.ts'
 
 const MOST_QUESTIONS = 256
 const LOOK_AT_POOL_MS = 500
+/** So many settle times after its receipt a block that both ends announced should be in a batch. */
+const SETTLE_TIMES_TO_A_BATCH = 3
 
 /** The devices of a link: they feed one pool, and are told to pause when it is full. */
 export class Devices {
   readonly #parts: LinkParts
+  readonly #state: LinkState
   readonly #devices: readonly Device[]
   readonly #poolLoop: Loop
   #paused = false
+  #askForgottenMs = 0
 
   constructor(parts: LinkParts, state: LinkState, links: DeviceLinks) {
     this.#parts = parts
+    this.#state = state
     this.#devices = parts.settings.devices.map(
       (settings) =>
         new Device(parts, state, settings, {
@@ -82,7 +87,29 @@ export class Devices {
     const perDevice = await Promise.all(
       this.#devices.map((device) => device.overdueBlocks(session.sinceMs, MOST_QUESTIONS)),
     )
-    return perDevice.flat().slice(0, MOST_QUESTIONS)
+    const forgotten = await this.#forgottenBlocks(session)
+    return [...perDevice.flat(), ...forgotten].slice(0, MOST_QUESTIONS)
+  }
+
+  /**
+   * Blocks that both ends announced and that the verifier never proposes: it may have quarantined
+   * them since. Where it still has them, the answer changes nothing.
+   */
+  async #forgottenBlocks(session: Session): Promise<readonly AnnouncedBlock[]> {
+    const { store, settings, now } = this.#parts
+    const settleMs = Math.max(...settings.devices.map((device) => device.settleMs))
+    const waitMs = settleMs * SETTLE_TIMES_TO_A_BATCH
+    const nowMs = now().runningMs
+    const isTime = nowMs - session.sinceMs >= waitMs && nowMs >= this.#askForgottenMs
+    if (this.#state.end !== 'follower' || !isTime) return []
+    this.#askForgottenMs = nowMs + waitMs
+    const limit = { maxBytes: Number.MAX_SAFE_INTEGER, maxPieces: MOST_QUESTIONS }
+    const { pieces, oldestReceivedMs } = await store.listMatched(settings.linkId, limit)
+    if (oldestReceivedMs === null || nowMs - oldestReceivedMs < waitMs) return []
+    return pieces.map(({ ref, offset, lengthBytes }) => ({
+      ref,
+      lengthBytes: offset + lengthBytes,
+    }))
   }
 
   /** The peer said where our blocks are; what is gone there is dropped here and at the source. */

@@ -132,7 +132,9 @@ export class PeerLink implements Link, PeerHandler {
   }
 
   get waitingFor(): string {
-    return this.#state.reason
+    const { session, reason, introducedVersion } = this.#state
+    if (!session) return reason
+    return introducedVersion === null ? 'the peer KME has not taken our list of SAEs yet' : ''
   }
 
   get silent(): boolean {

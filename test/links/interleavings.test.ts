@@ -164,7 +164,7 @@ describe('a delivery', () => {
       return true
     }
     a.link.start()
-    await eventually(() => a.link.waitingFor === '')
+    await eventually(() => a.link.waitingFor.includes('list of SAEs'))
     expect(keysAt(a)).toBe(0)
     const early = a.link.destination.issue(requestOf(a, b))
     await expect(early).rejects.toMatchObject({ code: 'PEER_UNAVAILABLE' })

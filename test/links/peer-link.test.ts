@@ -238,6 +238,25 @@ describe('blocks of a link', () => {
     await expectBalance(pair)
   })
 
+  test('that the verifier quarantined after both ends had announced them are dropped at the follower too', async () => {
+    await using pair = await makeLinkPair()
+    await eventually(() => pair.a.driver.isOpen && pair.b.driver.isOpen)
+    // Too few bytes for a batch: they stay matched and unverified.
+    const material = randomBytes(100)
+    await pair.a.driver.push({ vendorId: 'again', material })
+    await pair.b.driver.push({ vendorId: 'again', material })
+    for (const { wire } of [pair.a, pair.b]) {
+      await eventually(() => wire.sent.some(({ kind }) => kind === 'announce'))
+    }
+    const reused = await pair.a.driver.push({ vendorId: 'again', material: randomBytes(100) })
+    expect(reused).toEqual(['quarantined'])
+    await eventually(async () => {
+      const { bytes } = await pair.b.store.readLedger(LINK_ID)
+      return bytes.dropped === 100 && bytes.unverified === 0
+    }, 'the drop at the follower')
+    await expectBalance(pair)
+  })
+
   test('that come later at one end than at the other are waited for', async () => {
     await using pair = await makeLinkPair({ a: { device: { settleMs: 60_000 } } })
     await eventually(() => pair.a.driver.isOpen && pair.b.driver.isOpen)
