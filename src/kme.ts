@@ -199,6 +199,7 @@ const startWork = (core: Core, parts: KmeParts, opened: AsyncDisposableStack): v
     link.start()
   }
   void store.failed.then((error) => {
+    observer.alarm({ name: 'store-failed', severity: 'major', message: error.message })
     failure.fail(error)
   })
 }

@@ -12,6 +12,7 @@ import type { DeviceSettings, LinkParts } from './link-parts.ts'
 import { KmeError, messageOf } from '../errors.ts'
 import type { LaneStretch, ReceivedBlocks } from '../ports/lane-store.ts'
 import type { DeviceId } from '../model/ids.ts'
+import type { AlarmName } from '../ports/observer.ts'
 import { Backoff } from '../support/backoff.ts'
 import { MAX_BLOCK_BYTES, MAX_REF_TEXT } from '../model/block.ts'
 import type { BlockRef } from '../model/block.ts'
@@ -168,7 +169,16 @@ export class Device {
     this.#driver.setDemand(this.#demandBytes)
     this.#noteFlow()
     this.#clearAlarm('device-failed')
+    this.#tellProvenance()
     return null
+  }
+
+  /** Keys that are no secret must not be taken for some. */
+  #tellProvenance(): void {
+    const { provenance } = this.#driver.status()
+    if (provenance === 'hardware') return
+    const message = `its key is ${provenance}, not from hardware: no secret`
+    this.#alarm('simulated-keys', 'minor', message)
   }
 
   #openFailed(error: unknown): number {
@@ -324,11 +334,7 @@ export class Device {
     else this.#flowingSinceMs ??= this.#parts.now().runningMs
   }
 
-  #alarm(
-    name: 'device-failed' | 'device-stopped' | 'biased-input' | 'ref-reused',
-    severity: 'major' | 'minor',
-    message: string,
-  ): void {
+  #alarm(name: AlarmName, severity: 'major' | 'minor', message: string): void {
     const { settings, observer } = this.#parts
     const { deviceId } = this.settings
     observer.alarm({
@@ -340,7 +346,7 @@ export class Device {
     })
   }
 
-  #clearAlarm(name: 'device-failed'): void {
+  #clearAlarm(name: AlarmName): void {
     const { settings, observer } = this.#parts
     observer.clear(name, { linkId: settings.linkId, deviceId: this.settings.deviceId })
   }

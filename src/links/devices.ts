@@ -5,9 +5,11 @@ import { Device } from './device.ts'
 import type { DeviceLinks } from './device.ts'
 import type { DeviceId } from '../model/ids.ts'
 import { KmeError } from '../errors.ts'
+import type { Ledger } from '../model/ledger.ts'
 import type { LinkParts } from './link-parts.ts'
 import type { LinkState, Session } from './link-state.ts'
 import { Loop } from '../support/loop.ts'
+import { ledgerDifference } from '../model/ledger.ts'
 
 const MOST_QUESTIONS = 256
 const LOOK_AT_POOL_MS = 500
@@ -156,7 +158,9 @@ export class Devices {
   /** Pauses at the high water mark and goes on at the low one. */
   async #lookAtPool(): Promise<number> {
     const { store, settings } = this.#parts
-    const { bytes } = await store.readLedger(settings.linkId)
+    const ledger = await store.readLedger(settings.linkId)
+    this.#checkBalance(ledger)
+    const { bytes } = ledger
     const heldBytes = bytes.unverified + bytes.ownLane + bytes.otherLane
     const highBytes = settings.poolBytes * settings.highWaterFraction
     if (heldBytes >= highBytes) this.#paused = true
@@ -164,5 +168,18 @@ export class Devices {
     const demandBytes = this.#paused ? 0 : Math.floor(highBytes - heldBytes)
     for (const device of this.#devices) device.setDemand(demandBytes)
     return LOOK_AT_POOL_MS
+  }
+
+  /** Promise P8, checked while the KME runs. */
+  #checkBalance(ledger: Ledger): void {
+    const difference = ledgerDifference(ledger)
+    if (difference === 0) return
+    const { settings, observer } = this.#parts
+    observer.alarm({
+      name: 'ledger-unbalanced',
+      severity: 'major',
+      linkId: settings.linkId,
+      message: `link ${settings.linkId}: the states of the ledger differ by ${difference} bytes from what was received`,
+    })
   }
 }

@@ -6,6 +6,7 @@ import { systemRandom } from '../../src/support/system-clock.ts'
 import type { IssueRequest } from '../../src/ports/destination.ts'
 import { KmeError } from '../../src/errors.ts'
 import type { Store } from '../../src/stores/store.ts'
+import { emptyLedger } from '../../src/model/ledger.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { randomBytes } from 'node:crypto'
 
@@ -330,5 +331,17 @@ describe('a link', () => {
     await new Promise((resolve) => setTimeout(resolve, 200))
     expect(asked - before).toBeLessThan(5)
     a.wire.connect(real)
+  })
+})
+
+describe('the books of a link', () => {
+  test('are checked while it runs: a difference is an alarm', async () => {
+    const openStore = async (): Promise<Store> =>
+      withFault(openMemoryStore({ random: systemRandom }), (name, work) =>
+        name === 'readLedger' ? Promise.resolve({ ...emptyLedger(), receivedBytes: 5 }) : work(),
+      )
+    await using pair = await makeLinkPair({ a: { openStore } })
+    await eventually(() => pair.a.observer.names().includes('ledger-unbalanced'))
+    expect(pair.b.observer.names()).not.toContain('ledger-unbalanced')
   })
 })

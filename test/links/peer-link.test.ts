@@ -206,8 +206,9 @@ describe('blocks of a link', () => {
       const { bytes } = await store.readLedger(LINK_ID)
       expect(bytes.quarantined).toBeLessThanOrEqual(128)
     }
-    expect(pair.a.observer.names()).toEqual(['blocks-differ'])
-    expect(pair.b.observer.names()).toEqual(['blocks-differ'])
+    // Each end also says that this test's key is not from hardware.
+    expect(pair.a.observer.names()).toEqual(['simulated-keys', 'blocks-differ'])
+    expect(pair.b.observer.names()).toEqual(['simulated-keys', 'blocks-differ'])
     const bad = blocks[517]?.material ?? Buffer.alloc(0)
     const from = (site: Site) => (site === pair.a ? pair.b : pair.a)
     await waitForKeys(pair)
