@@ -1,7 +1,8 @@
 import { performance } from 'node:perf_hooks'
 import { Command, InvalidArgumentError } from 'commander'
-import { credentialsDirectory, loadConfig } from '../config/load.ts'
+import { credentialsDirectory, examineConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
+import { certificateWarnings } from '../config/summary.ts'
 import type { KmeError } from '../errors.ts'
 import { createObserver } from '../log.ts'
 import { runtimeWarning } from './runtime.ts'
@@ -70,9 +71,12 @@ const readSeconds = (text: string): number => {
 const serve = async (io: CliIo, options: ServeOptions, parts: ServeParts): Promise<void> => {
   // Before the start: a signal that comes while the store opens is not lost.
   using signals = new StopSignals(parts.signals)
-  const config = await loadConfig(options.config)
+  const { config, certificates } = await examineConfig(options.config)
   const kme = await parts.start(config, io)
   for (const line of kme.describe()) io.err(`keyspring: ${line}`)
+  for (const warning of certificateWarnings(certificates, new Date())) {
+    io.err(`keyspring: warning: ${warning}`)
+  }
   const end = await Promise.race([signals.first, kme.failed])
   if (typeof end !== 'string') {
     // Nothing more is promised to anybody; what can still be closed is.
@@ -105,5 +109,5 @@ Examples:
   keyspring serve -c kme.yaml
   keyspring serve -c kme.yaml 2>> kme.log
 
-Everything it has to say goes to standard error: what listens and what is still missing in words, then the log, one JSON object per line. A second signal ends it at once.`,
+Everything it has to say goes to standard error: what listens and what is still missing in words, then the log, one JSON object per line. A second signal, a second later or more, ends it at once.`,
     )

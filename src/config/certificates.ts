@@ -31,7 +31,8 @@ export interface CertificateFile {
   readonly certificates: readonly [X509Certificate, ...X509Certificate[]]
 }
 
-const readCertificates = async (file: string): Promise<CertificateFile> => {
+/** Every certificate of a PEM file. @throws KmeError CONFIG_INVALID where there is none */
+export const readCertificates = async (file: string): Promise<CertificateFile> => {
   const pem = await readRegularFile(file)
   const blocks = pem.toString('latin1').match(PEM_CERTIFICATE) ?? []
   const [first, ...others] = blocks.map((block, index) => parseCertificate(file, block, index))

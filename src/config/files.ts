@@ -1,4 +1,5 @@
 import type { X509Certificate } from 'node:crypto'
+import { stat } from 'node:fs/promises'
 import { isKmeError, messageOf } from '../errors.ts'
 import { type SecretFileOptions, isMissingFile, readSecretFile } from '../support/secret-file.ts'
 import { wipe } from '../support/wipe.ts'
@@ -22,7 +23,26 @@ export interface CertificateFact {
   readonly option: string
   readonly file: string
   readonly subject: string
+  readonly validFrom: Date
   readonly validTo: Date
+}
+
+/** What a configuration names that is not there, and need not be yet: one line each, with the option. */
+export interface FileFindings {
+  readonly certificates: readonly CertificateFact[]
+  readonly missing: readonly string[]
+}
+
+const STORE_INIT = '"keyspring store init" makes it'
+
+/** What cannot be looked at counts as there: whoever opens it says why it cannot. */
+const isThere = async (path: string): Promise<boolean> => {
+  try {
+    await stat(path)
+    return true
+  } catch (error) {
+    return !(typeof error === 'object' && error && 'code' in error && error.code === 'ENOENT')
+  }
 }
 
 const LISTENERS = ['sae', 'peer', 'admin'] as const
@@ -31,6 +51,7 @@ const LISTENERS = ['sae', 'peer', 'admin'] as const
 class FileChecks {
   readonly problems: Problem[] = []
   readonly certificates: CertificateFact[] = []
+  readonly missing: string[] = []
   readonly #options: FileCheckOptions
 
   constructor(options: FileCheckOptions) {
@@ -54,13 +75,25 @@ class FileChecks {
         wipe(await readSecretFile(file, this.#options))
       } catch (error) {
         if (this.#options.requireKek === true || !isMissingFile(error)) throw error
+        this.missing.push(`store.kekFile: ${file} is not there yet: ${STORE_INIT}`)
       }
     })
   }
 
-  /** The secret that the ends of a simulated device share; the driver reads it when it opens. */
+  async store(path: string): Promise<void> {
+    if (await isThere(path)) return
+    this.missing.push(`store.path: ${path} is not there yet: ${STORE_INIT}`)
+  }
+
+  /** The driver reads them when it opens: the secret of a simulated device, the folder of one with files. */
   async device(path: OptionPath, device: DeviceConfig): Promise<void> {
-    if (device.driver !== 'simulator') return
+    if (device.driver !== 'simulator') {
+      const { directory } = device.options
+      if (await isThere(directory)) return
+      const option = formatPath([...path, 'options', 'directory'])
+      this.missing.push(`${option}: ${directory} is not there yet: the device needs it`)
+      return
+    }
     const { secretFile } = device.options
     if (secretFile === undefined) return
     await this.#try([...path, 'options', 'secretFile'], async () => {
@@ -103,6 +136,7 @@ const factOf = (option: string, file: string, certificate: X509Certificate): Cer
   option,
   file,
   subject: certificate.subject.replaceAll('\n', ', '),
+  validFrom: certificate.validFromDate,
   validTo: certificate.validToDate,
 })
 
@@ -110,13 +144,13 @@ const factOf = (option: string, file: string, certificate: X509Certificate): Cer
 export const checkFiles = async (
   config: Config,
   options: FileCheckOptions,
-): Promise<{
-  readonly problems: readonly Problem[]
-  readonly certificates: readonly CertificateFact[]
-}> => {
+): Promise<FileFindings & { readonly problems: readonly Problem[] }> => {
   const checks = new FileChecks(options)
   for (const name of LISTENERS) await checks.listener(name, config)
-  if (config.store.type === 'sqlite') await checks.kek(config.store.kekFile)
+  if (config.store.type === 'sqlite') {
+    await checks.kek(config.store.kekFile)
+    await checks.store(config.store.path)
+  }
   for (const [link, { devices }] of config.links.entries()) {
     for (const [index, device] of devices.entries()) {
       await checks.device(['links', link, 'devices', index], device)

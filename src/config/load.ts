@@ -1,6 +1,6 @@
 import { isKmeError } from '../errors.ts'
 import { readRegularFile } from '../support/secret-file.ts'
-import { type CertificateFact, type FileCheckOptions, checkFiles } from './files.ts'
+import { type FileCheckOptions, type FileFindings, checkFiles } from './files.ts'
 import { parseText } from './parse.ts'
 import { configError, fileError } from './problem.ts'
 import type { Config } from './schema.ts'
@@ -14,10 +14,9 @@ export interface LoadOptions extends FileCheckOptions {
   readonly credentialsDirectory?: string | undefined
 }
 
-export interface ExaminedConfig {
+/** A configuration that can be used, with what was seen of its files: certificates, own and CAs, and what is missing. */
+export interface ExaminedConfig extends FileFindings {
   readonly config: Config
-  /** Every certificate that the configuration names, own and CAs. */
-  readonly certificates: readonly CertificateFact[]
 }
 
 /** Where systemd keeps the credentials of this service, if it does: see `readSecretFile`. */
@@ -33,7 +32,7 @@ const readText = async (fileName: string): Promise<string> => {
   }
 }
 
-/** Like `loadConfig`, and tells what it saw of the certificates. */
+/** Like `loadConfig`, and tells what it saw of the files. */
 export const examineConfig = async (
   fileName: string,
   options: LoadOptions = {},
@@ -46,7 +45,7 @@ export const examineConfig = async (
   })
   const all = [...problems, ...files.problems]
   if (all.length > 0) throw configError(fileName, all, lineOf)
-  return { config, certificates: files.certificates }
+  return { config, certificates: files.certificates, missing: files.missing }
 }
 
 /**

@@ -64,12 +64,23 @@ export const configSummary = (config: Config): readonly string[] => [
 const DAY_MS = 86_400_000
 const SOON_DAYS = 30
 
-const expiryWarning = (fact: CertificateFact, now: Date): string | undefined => {
-  const days = Math.floor((fact.validTo.getTime() - now.getTime()) / DAY_MS)
+const dateOf = (moment: Date): string => moment.toISOString().slice(0, 10)
+
+const validityProblem = (
+  { validFrom, validTo }: CertificateFact,
+  now: Date,
+): string | undefined => {
+  if (validFrom > now) return `is not valid before ${dateOf(validFrom)}`
+  const days = Math.floor((validTo.getTime() - now.getTime()) / DAY_MS)
   if (days >= SOON_DAYS) return undefined
-  const date = fact.validTo.toISOString().slice(0, 10)
-  const when =
-    days < 0 ? `has expired on ${date}` : `expires on ${date}, in ${counted(days, 'day')}`
+  return days < 0
+    ? `has expired on ${dateOf(validTo)}`
+    : `expires on ${dateOf(validTo)}, in ${counted(days, 'day')}`
+}
+
+const validityWarning = (fact: CertificateFact, now: Date): string | undefined => {
+  const when = validityProblem(fact, now)
+  if (when === undefined) return undefined
   return `${fact.option}: the certificate ${JSON.stringify(fact.subject)} ${when} (${fact.file})`
 }
 
@@ -88,11 +99,18 @@ const emptyWarnings = (config: Config): readonly string[] => {
   return warnings
 }
 
+/** Certificates that are not valid at `now`, or not for much longer. */
+export const certificateWarnings = (
+  certificates: readonly CertificateFact[],
+  now: Date,
+): readonly string[] => certificates.map((fact) => validityWarning(fact, now)).filter(isDefined)
+
 /** What does not keep a KME from starting but should be known; `now` is for certificates that expire soon. */
 export const configWarnings = (examined: ExaminedConfig, now: Date): readonly string[] => [
   ...simulatedDevices(examined.config).map(
     (name) => `device ${name} is simulated: its keys are not secret, never use them in production`,
   ),
-  ...examined.certificates.map((fact) => expiryWarning(fact, now)).filter(isDefined),
+  ...certificateWarnings(examined.certificates, now),
+  ...examined.missing,
   ...emptyWarnings(examined.config),
 ]

@@ -55,7 +55,8 @@ export class KmeProcess {
   /** Throws as soon as the process has ended, with the last line of its log. */
   async failure(): Promise<never> {
     const how = await this.ended
-    const said = lastMessage(readTail(this.site.logFile))
+    // Who is killed has no last words: what the log ends with is about something else.
+    const said = how === 'SIGKILL' ? undefined : lastMessage(readTail(this.site.logFile))
     const why = said === undefined ? '' : `: ${said}`
     const where = `(its log: ${this.site.logFile})`
     throw new KmeError('INTERNAL', `${this.site.kmeId} ended with ${how}${why} ${where}`)

@@ -74,7 +74,10 @@ export const writeNewFile = (
       await link(temporary, file)
     } catch (error) {
       if (!isPresent(error)) throw error
-      throw new KmeError('PKI_INVALID', `${file} exists already and is never overwritten: move it away first`)
+      throw new KmeError(
+        'PKI_INVALID',
+        `${file} exists already and is never overwritten: move it away first`,
+      )
     }
   })
 

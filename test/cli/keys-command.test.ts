@@ -59,14 +59,20 @@ afterAll(async () => {
   await site[Symbol.asyncDispose]()
 })
 
-const keys = async (...words: readonly string[]): Promise<RecordingIo & { code: number }> => {
+/** As an SAE with the files of the site, one of them another where that is said. */
+const keysWith = async (
+  words: readonly string[],
+  { cert = 'kme.pem', key = 'kme.key', ca = 'ca.pem' } = {},
+): Promise<RecordingIo & { code: number }> => {
   const { port } = server.address() as AddressInfo
-  const files = ['--cert', site.path('kme.pem'), '--key', site.path('kme.key')]
   const io = new RecordingIo()
-  const to = ['--url', `https://127.0.0.1:${port}`, '--ca', site.path('ca.pem')]
-  const code = await run(['keys', ...words, ...files, ...to], io)
+  const files = ['--cert', site.path(cert), '--key', site.path(key), '--ca', site.path(ca)]
+  const code = await run(['keys', ...words, ...files, '--url', `https://127.0.0.1:${port}`], io)
   return Object.assign(io, { code })
 }
+
+const keys = (...words: readonly string[]): Promise<RecordingIo & { code: number }> =>
+  keysWith(words)
 
 describe('`keyspring keys`', () => {
   test('get draws keys and prints the container of the standard', async () => {
@@ -122,5 +128,56 @@ describe('`keyspring keys`', () => {
     expect([code, asked.length]).toEqual([2, before])
     expect(errLines[0]).toContain('kme.key: group or others can access it')
     await chmod(site.path('kme.key'), 0o600)
+  })
+
+  test('a file that is not what its option says is named before anything is asked', async () => {
+    const other = await ca.issue('other')
+    await site.write('other.key', other.key)
+    await site.write('words.txt', 'no PEM')
+    const before = asked.length
+    const first = async (files: Parameters<typeof keysWith>[1]) => {
+      const { code, errLines } = await keysWith(['status', 'sae-b'], files)
+      return [code, errLines.length, errLines[0]]
+    }
+    expect(await first({ cert: 'words.txt' })).toEqual([
+      2,
+      1,
+      expect.stringMatching(/words\.txt: holds no PEM certificate/),
+    ])
+    expect(await first({ ca: 'words.txt' })).toEqual([
+      2,
+      1,
+      expect.stringMatching(/words\.txt: holds no PEM certificate/),
+    ])
+    expect(await first({ key: 'words.txt' })).toEqual([
+      2,
+      1,
+      expect.stringMatching(/words\.txt: holds no PEM private key/),
+    ])
+    expect(await first({ key: 'other.key' })).toEqual([
+      2,
+      1,
+      expect.stringMatching(/other\.key: is not the private key of the certificate in .*kme\.pem$/),
+    ])
+    expect(asked).toHaveLength(before)
+  })
+
+  test('a KME of another CA, and one that does not take the certificate, are told in plain words', async () => {
+    const stranger = await createTestCa()
+    await site.write('stranger-ca.pem', stranger.ca)
+    const issued = await stranger.issue('sae-a')
+    await site.write('stranger.pem', issued.cert)
+    await site.write('stranger.key', issued.key)
+    const untrusted = await keysWith(['status', 'sae-b'], { ca: 'stranger-ca.pem' })
+    expect(untrusted.code).toBe(1)
+    expect(untrusted.errLines).toEqual([
+      expect.stringMatching(/127\.0\.0\.1:\d+: its certificate is not from the CA in --ca$/),
+    ])
+    const refused = await keysWith(['status', 'sae-b'], {
+      cert: 'stranger.pem',
+      key: 'stranger.key',
+    })
+    expect(refused.code).toBe(1)
+    expect(refused.errLines).toEqual([expect.stringMatching(/certificate in --cert/)])
   })
 })

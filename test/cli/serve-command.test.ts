@@ -9,6 +9,7 @@ import { createTestCa } from '../helpers/test-ca.ts'
 let site: Site
 beforeAll(async () => {
   site = await createSite(await createTestCa())
+  await site.certify({ days: 90 })
 })
 afterAll(async () => {
   await site[Symbol.asyncDispose]()
@@ -77,6 +78,22 @@ describe('`keyspring serve`', () => {
       'keyspring: stopped',
     ])
     expect(source.listenerCount(signal)).toBe(0)
+  })
+
+  test('warns of a certificate that has expired', async () => {
+    await site.certify({ days: -1 })
+    const { io, source, started, running } = world()
+    await started
+    source.emit('SIGTERM', 'SIGTERM')
+    await running
+    await site.certify({ days: 90 })
+    expect(io.errLines.filter((line) => line.includes('warning'))).toEqual(
+      ['sae', 'peer', 'admin'].map((name) =>
+        expect.stringMatching(
+          new RegExp(`^keyspring: warning: listeners\\.${name}\\.certFile: .* has expired on`),
+        ),
+      ),
+    )
   })
 
   test('ends at once on a second signal, but not on the same one told twice', async () => {

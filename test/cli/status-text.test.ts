@@ -17,7 +17,7 @@ describe('The state of a KME for people', () => {
     expect(statusText(answer())).toEqual([
       'KME kme-a: ready, version 0.0.0, up 1 min 30 s, 2 SAEs registered',
       'LINK  PEER   STATE  KEYS                DEVICE  STATE    QBER    RATE',
-      'a-b   kme-b  ready  1 of 100 (256 bit)  dev-1   running  2.10 %  12.3 kb/s  NOT SECRET',
+      'a-b   kme-b  ready  1 of 100 (256 bit)  dev-1   running  2.10 %  12.3 kbit/s  NOT SECRET',
     ])
   })
 
@@ -35,6 +35,19 @@ describe('The state of a KME for people', () => {
     expect(lines.filter((line) => line.startsWith('! '))).toEqual([`! ${message}`])
   })
 
+  test('names a link once where its reason names it already', () => {
+    const reason = 'link a-b: KME kme-b cannot be agreed with: it says no'
+    const lines = statusText(answer({ links: [{ ...LINK, reason }] }))
+    expect(lines).toContain(`! ${reason}`)
+  })
+
+  test('lets no control character of a device or a peer reach the terminal', () => {
+    const alarms = new FakeKme()
+      .alarms()
+      .map((one) => ({ ...one, message: 'key\u001b[2J\n\u009b!' }))
+    expect(statusText(answer({ alarms })).at(-1)).toMatch(/: key\?\[2J\?\?!$/)
+  })
+
   test('shows alarms, a ledger that is off, and a weak runtime', () => {
     const ledger = { ...LINK.ledger, balanced: false, differenceBytes: -32 }
     const kme = { ...answer().kme, runtime: { node: '24.0.0', warning: 'update Node' } }
@@ -47,11 +60,11 @@ describe('The state of a KME for people', () => {
 
   test.each([
     [null, '-'],
-    [0, '0.00 b/s'],
-    [999, '999 b/s'],
-    [304_000, '304 kb/s'],
-    [13_700_000, '13.7 Mb/s'],
-    [2_500_000_000, '2.50 Gb/s'],
+    [0, '0.00 bit/s'],
+    [999, '999 bit/s'],
+    [304_000, '304 kbit/s'],
+    [13_700_000, '13.7 Mbit/s'],
+    [2_500_000_000, '2.50 Gbit/s'],
   ])('writes a rate of %s as %s', (bps, text) => {
     expect(formatRate(bps)).toBe(text)
   })

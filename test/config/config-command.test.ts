@@ -1,7 +1,10 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { configCommand } from '../../src/cli/config.ts'
+import { examineConfig } from '../../src/config/load.ts'
 import { configReference } from '../../src/config/reference.ts'
-import { configWarnings } from '../../src/config/summary.ts'
+import { certificateWarnings, configWarnings } from '../../src/config/summary.ts'
 import { parseDraft } from './sample.ts'
 import { type TestCa, createTestCa } from '../helpers/test-ca.ts'
 import { createSite, errorLines } from './site.ts'
@@ -70,6 +73,22 @@ describe('keyspring config check', () => {
     expect(text).toContain('warning: device a-b/s is simulated')
   })
 
+  test('warns of a store, its key and a folder of a device that are not there yet', async () => {
+    await using site = await createSite(ca)
+    const text = await run('check', '-c', site.file)
+    expect(text).toMatch(/warning: store\.kekFile: \S.* is not there yet: "keyspring store init"/)
+    expect(text).toMatch(/warning: store\.path: \S.* is not there yet: "keyspring store init"/)
+    expect(text).toMatch(/warning: links\[0\]\.devices\[0\]\.options\.directory: \S.* is not there/)
+    const { store, links } = (await examineConfig(site.file)).config
+    const device = links[0]?.devices[0]
+    if (store.type !== 'sqlite' || device?.driver !== 'key-files') throw new TypeError('sample')
+    await mkdir(device.options.directory, { recursive: true })
+    await mkdir(dirname(store.path), { recursive: true })
+    await writeFile(store.path, '')
+    await writeFile(store.kekFile, 'k'.repeat(64), { mode: 0o600 })
+    expect(await run('check', '-c', site.file)).not.toContain('is not there')
+  })
+
   test('ends with CONFIG_INVALID and prints the problems as JSON where that was asked for', async () => {
     await using site = await createSite(ca)
     await site.configure({ 'links[0].keySizeBits': 257 })
@@ -92,14 +111,18 @@ describe('keyspring config check', () => {
 })
 
 describe('warnings', () => {
-  const fact = (validTo: string) => ({
+  const fact = (validTo: string, validFrom = '2020-01-01T00:00:00Z') => ({
     option: 'o',
     file: '/f.pem',
     subject: 'CN=x',
+    validFrom: new Date(validFrom),
     validTo: new Date(validTo),
   })
   const warningsAt = (now: string, validTo: string) =>
-    configWarnings({ config: parseDraft(), certificates: [fact(validTo)] }, new Date(now))
+    configWarnings(
+      { config: parseDraft(), certificates: [fact(validTo)], missing: [] },
+      new Date(now),
+    )
 
   test('tell a certificate that has expired, and not one with 30 days to go', () => {
     expect(warningsAt('2030-02-01T00:00:01Z', '2030-02-01T00:00:00Z')).toEqual([
@@ -109,9 +132,17 @@ describe('warnings', () => {
     expect(warningsAt('2030-01-01T00:00:01Z', '2030-01-31T00:00:00Z')).toHaveLength(1)
   })
 
+  test('tell a certificate that is not valid yet', () => {
+    const now = new Date('2030-01-01T00:00:00Z')
+    const later = fact('2032-01-01T00:00:00Z', '2031-01-01T00:00:00Z')
+    expect(certificateWarnings([later], now)).toEqual([
+      'o: the certificate "CN=x" is not valid before 2031-01-01 (/f.pem)',
+    ])
+  })
+
   test('tell a configuration that could never deliver a key', () => {
     const config = parseDraft({ links: [] })
-    expect(configWarnings({ config, certificates: [] }, new Date())).toEqual([
+    expect(configWarnings({ config, certificates: [], missing: [] }, new Date())).toEqual([
       'no link is configured: no key can be delivered',
       'the peer "kme-b" has no link',
     ])

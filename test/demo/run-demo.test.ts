@@ -62,6 +62,32 @@ describe('running the demo', () => {
     await (await DemoDirectory.claim(folder.path))[Symbol.asyncDispose]()
   })
 
+  test('a KME that was killed is not blamed on the last line of its log', async () => {
+    using folder = temporaryFolder()
+    using scripts = temporaryFolder()
+    const serve = `
+      if (process.argv[4].includes('kme-b')) {
+        console.error('keyspring: all is well')
+        process.kill(process.pid, 'SIGKILL')
+      } else { ${STAYS} }`
+    const clients = {
+      ...readyClients(),
+      figures: async (_: unknown, { kmeId }: { kmeId: string }) => figures(kmeId, { ready: false }),
+    }
+    const demo = runDemo(optionsFor(folder.path, await freePortBase()), {
+      program: fakeProgram(scripts.path, scripted(serve)),
+      clients,
+      report: recordingReport(),
+      stop: never,
+      hurry: never,
+    })
+    const logFile = `${folder.path}/kme-b.log`
+    await expect(demo).rejects.toMatchObject({
+      code: 'INTERNAL',
+      message: `kme-b ended with SIGKILL (its log: ${logFile})`,
+    })
+  })
+
   test('a KME that does not end when asked to is killed when the user insists', async () => {
     using folder = temporaryFolder()
     using scripts = temporaryFolder()

@@ -257,6 +257,21 @@ describe('key files', () => {
     expect(readFileSync(outside).every((byte) => byte === 0)).toBe(false)
   })
 
+  test('a name that cannot be a file of key is refused, said once, and shown without its controls', async () => {
+    folders.put(directory, 'key 1.cor', randomBytes(16 * KEY))
+    folders.put(directory, '2030-01-01T00:00:00\u001b\u009b.cor', randomBytes(16 * KEY))
+    folders.put(directory, '.half-written.cor', randomBytes(16 * KEY))
+    folders.put(directory, 'f.cor', randomBytes(16 * KEY))
+    await start()
+    await clock.until(() => sink.blocks.size === 1)
+    await rest()
+    expect(vendorIds()).toEqual(['f.cor:0'])
+    expect(context.events.alarms.map((alarm) => alarm.replace(/ that is over.*/, ''))).toEqual([
+      'major: key file 2030-01-01T00:00:00??.cor has a name',
+      'major: key file key 1.cor has a name',
+    ])
+  })
+
   test('a folder that is missing, or open to all, is one clear line at the start', async () => {
     await start()
     const tryOpen = (other: string) =>

@@ -70,6 +70,11 @@ describe("the simulator's channel over TLS", () => {
     const leader = await listen(file)
     const stranger = await connect(leader.port, secretFile('wrong'))
     await clock.until(() => leader.driver.status().reason?.includes('secretFile') === true)
+    await clock.until(
+      () =>
+        stranger.driver.status().reason?.endsWith('secretFile must be the same at both ends') ===
+        true,
+    )
     await clock.advanceAsync(3000)
     expect(stranger.context.sink.offers).toBe(0)
     expect(stranger.driver.status().state).toBe('connecting')

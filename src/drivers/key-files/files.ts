@@ -9,7 +9,7 @@ const ERASE_CHUNK_BYTES = 64 * 1024
 /** No separators, so that a name cannot lead out of the folder. */
 const SAFE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,119}$/
 const UNSAFE_NAME =
-  'has a name that is over 120 characters, or of others than A-Z a-z 0-9 . _ - with a letter or digit first'
+  'has a name that is over 120 characters, holds others than A-Z a-z 0-9 . _ - or begins with one of . _ -'
 
 /** What tells one content of a name from another. */
 export interface FileFacts {

@@ -11,7 +11,7 @@ import { Settling } from './settling.ts'
 const MAX_OFFER_BYTES = 1024 * 1024
 
 const codeOf = (error: unknown): string | undefined =>
-  error instanceof Error && 'code' in error ? String(error.code) : undefined
+  typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : undefined
 
 /** A name from outside: whoever reads the alarm gets one line of it. */
 const shown = (name: string): string => name.replace(/\p{C}/gu, '?').slice(0, 120)
@@ -178,7 +178,10 @@ export class Intake {
     } catch (error) {
       const code = codeOf(error)
       if (code !== 'EACCES' && code !== 'EPERM') throw error
-      this.#complain(facts.name, `may not be read by this user (${code}): correct that or remove it`)
+      this.#complain(
+        facts.name,
+        `may not be read by this user (${code}): correct that or remove it`,
+      )
       return null
     }
   }

@@ -117,6 +117,12 @@ const listen = async (server: Server, { host, port }: Endpoint): Promise<void> =
   }
 }
 
+/** What ends a handshake is the secret: nothing else is proven in it. */
+const reasonOf = (error: NodeJS.ErrnoException): string =>
+  error.code?.startsWith('ERR_SSL_') === true
+    ? 'the other end did not accept the secret: secretFile must be the same at both ends'
+    : (messageOf(error).split('\n')[0] ?? 'no reason given')
+
 /** The end that connects, and connects again. */
 export class ConnectingTransport implements Transport {
   readonly sharesBuffers = false
@@ -166,8 +172,8 @@ export class ConnectingTransport implements Transport {
       socket.destroy(new Error('no answer in time'))
     })
     let why = 'the connection was closed'
-    socket.on('error', (error) => {
-      why = messageOf(error).split('\n')[0] ?? why
+    socket.on('error', (error: Error) => {
+      why = reasonOf(error)
     })
     socket.once('secureConnect', () => {
       cancelTimeout()
