@@ -52,12 +52,7 @@ export type Config = DeepReadonly<z.output<typeof configSchema>>
 
 export type ListenersConfig = Config['listeners']
 export type SaeListenerConfig = ListenersConfig['sae']
-export type PeerListenerConfig = NonNullable<ListenersConfig['peer']>
-export type AdminListenerConfig = ListenersConfig['admin']
 export type ProbesListenerConfig = NonNullable<ListenersConfig['probes']>
 export type CaConfig = SaeListenerConfig['cas'][number]
-export type StoreConfig = Config['store']
-export type SaeConfig = Config['saes'][number]
-export type PeerConfig = Config['peers'][number]
 export type LinkConfig = Config['links'][number]
 export type DeviceConfig = LinkConfig['devices'][number]

@@ -12,7 +12,6 @@ import { totalLengthBytes } from '../model/block.ts'
  * and two different batches get the same tag with a probability below 2^-86 for 1 MiB.
  */
 export const PROOF_KEY_BYTES = 32
-export const PROOF_TAG_BYTES = 16
 
 export interface BatchName {
   readonly linkId: LinkId

@@ -15,7 +15,8 @@ import type { NewDelivery } from '../ports/delivery-store.ts'
 import type { OwnLanes } from './own-lanes.ts'
 import type { DeliveryIds } from './delivery-ids.ts'
 import { SharedCommits } from './shared-commits.ts'
-import { takeRange } from './take-range.ts'
+import { allocateDelivery } from './allocate-delivery.ts'
+import type { AllocationParts } from './allocate-delivery.ts'
 import { confirmOf } from './confirm-message.ts'
 import { wipe } from '../support/wipe.ts'
 
@@ -38,7 +39,7 @@ export class LinkDestination implements Destination {
   readonly #parts: LinkParts
   readonly #state: LinkState
   readonly #lanes: OwnLanes
-  readonly #ids: DeliveryIds
+  readonly #allocation: AllocationParts
   readonly #confirmations: Confirmations
   readonly #greeter: Greeter
   readonly #devices: Devices
@@ -51,7 +52,7 @@ export class LinkDestination implements Destination {
     this.#parts = parts.parts
     this.#state = parts.state
     this.#lanes = parts.lanes
-    this.#ids = parts.ids
+    this.#allocation = parts
     this.#confirmations = parts.confirmations
     this.#greeter = parts.greeter
     this.#devices = parts.devices
@@ -78,7 +79,7 @@ export class LinkDestination implements Destination {
 
   async issue(request: IssueRequest): Promise<IssuedKeys> {
     const session = this.#readySession()
-    const delivery = this.#allocate(request)
+    const delivery = allocateDelivery(this.#allocation, request, this.targetKmeId)
     const { deliveryId } = delivery.delivery
     this.#confirmations.claim(deliveryId)
     const material = await this.#commit(session, delivery)
@@ -101,30 +102,6 @@ export class LinkDestination implements Destination {
       throw new KmeError('PEER_UNAVAILABLE', `KME ${peerKmeId} does not answer; try again later`)
     }
     return session
-  }
-
-  /** From here on the range is spent, whatever becomes of the delivery. */
-  #allocate(request: IssueRequest): NewDelivery {
-    const { keyLengthBytes, keyCount, master, localSlaves, remoteSlaves } = request
-    const { lane, range } = takeRange(this.#lanes, this.#devices, {
-      lengthBytes: keyLengthBytes * keyCount,
-      nowMs: this.#parts.now().runningMs,
-      maxAgeMs: request.maxAgeMs,
-    })
-    return {
-      delivery: {
-        deliveryId: this.#ids.next(),
-        lane,
-        offset: range.start,
-        keyLengthBytes,
-        keyCount,
-        master: { saeId: master.saeId, registrationId: master.registrationId },
-        timeToLiveMs: this.limits.keyLifetimeMs,
-      },
-      localSlaves,
-      remoteSlaves,
-      remoteKmeId: this.#parts.settings.peerKmeId,
-    }
   }
 
   async #commit(session: Session, delivery: NewDelivery): Promise<Buffer> {

@@ -11,7 +11,7 @@ import type { KmeId } from '../model/ids.ts'
 import type { LinkParts } from './link-parts.ts'
 import type { LinkState } from './link-state.ts'
 import type { OwnLanes } from './own-lanes.ts'
-import { takeRange } from './take-range.ts'
+import { allocateDelivery } from './allocate-delivery.ts'
 
 export interface SelfDestinationParts {
   readonly parts: LinkParts
@@ -44,31 +44,15 @@ export class SelfDestination implements Destination {
   }
 
   async issue(request: IssueRequest): Promise<IssuedKeys> {
-    const { parts, state, lanes, ids, devices } = this.#with
+    const { parts, state } = this.#with
     const { session } = state
     if (!session) throw new KmeError('NOT_READY', `the link is not ready: ${state.reason}`)
-    const { keyLengthBytes, keyCount, master, localSlaves } = request
-    const { lane, range } = takeRange(lanes, devices, {
-      lengthBytes: keyLengthBytes * keyCount,
-      nowMs: parts.now().runningMs,
-      maxAgeMs: request.maxAgeMs,
-    })
-    const deliveryId = ids.next()
-    const delivery = {
-      deliveryId,
-      lane,
-      offset: range.start,
-      keyLengthBytes,
-      keyCount,
-      master: { saeId: master.saeId, registrationId: master.registrationId },
-      timeToLiveMs: this.limits.keyLifetimeMs,
-    }
-    const entry = { delivery, localSlaves, remoteSlaves: [], remoteKmeId: null }
+    const entry = allocateDelivery(this.#with, request, null)
     try {
       const write = state.ownWriteOf(session)
       const [material] = await parts.store.commitDeliveries(write, [entry], parts.now())
       if (!material) throw new TypeError('one delivery, one material')
-      return { deliveryId, material }
+      return { deliveryId: entry.delivery.deliveryId, material }
     } catch (error) {
       if (isKmeError(error, 'STORE_CORRUPT')) parts.fatal(error)
       this.#with.endLife()

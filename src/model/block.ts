@@ -19,9 +19,6 @@ export const MAX_BLOCK_BYTES = 64 * 1024 * 1024
 export const refKey = (ref: BlockRef): string =>
   JSON.stringify([ref.deviceId, ref.streamId, ref.vendorId])
 
-export const sameRef = (a: BlockRef, b: BlockRef): boolean =>
-  a.deviceId === b.deviceId && a.streamId === b.streamId && a.vendorId === b.vendorId
-
 /** Where a block comes from; anything but hardware is shown to whoever asks for status. */
 export type Provenance = 'hardware' | 'simulated' | 'emulated'
 

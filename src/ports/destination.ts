@@ -1,4 +1,4 @@
-import type { KmeId, RegistrationId, SaeId } from '../model/ids.ts'
+import type { KmeId, SaeId } from '../model/ids.ts'
 import type { RegisteredSae } from '../model/delivery.ts'
 import type { DeliveryId } from '../model/key-id.ts'
 
@@ -75,5 +75,3 @@ export type SaeLocation =
   | { readonly kind: 'here'; readonly sae: LocalSae }
   | { readonly kind: 'remote'; readonly sae: RegisteredSae; readonly destination: Destination }
   | { readonly kind: 'unknown' | 'undecided' | 'ambiguous' }
-
-export type { RegistrationId }
