@@ -2,10 +2,18 @@ import { KmeError } from '../../errors.ts'
 import type { Random } from '../../ports/clock.ts'
 import type { Database } from './database.ts'
 import { INITIAL_SCHEMA } from './schema-1.ts'
+import { SECOND_SCHEMA } from './schema-2.ts'
 import { APPLICATION_ID } from './store-file.ts'
 
 /** One step each, from schema n to n + 1; a step that was released is never changed. */
-const MIGRATIONS: readonly string[] = [INITIAL_SCHEMA]
+const MIGRATIONS: readonly ((db: Database) => void)[] = [
+  (db) => {
+    db.exec(INITIAL_SCHEMA)
+  },
+  (db) => {
+    db.exec(SECOND_SCHEMA)
+  },
+]
 
 /** The schema that this program reads and writes. */
 export const SCHEMA_VERSION = MIGRATIONS.length
@@ -17,7 +25,7 @@ const raise = (db: Database, from: number, random: Random): void => {
     // First, so that no step can be taken for done, or be done twice, whatever happens in it.
     db.exec(`PRAGMA user_version = ${String(from + 1)}`)
     if (from === 0) db.exec(`PRAGMA application_id = ${String(APPLICATION_ID)}`)
-    db.exec(MIGRATIONS[from] ?? '')
+    MIGRATIONS[from]?.(db)
     if (from === 0) {
       db.prepare('INSERT INTO store (id, store_id, generation) VALUES (1, ?, ?)').run(
         newName(random),
