@@ -20,8 +20,9 @@ const rooms = {
 
   // They implement ports.
   // The envelope seals rows under data keys; the port wraps those.
-  stores: [...contracts, 'sealing/envelope'],
+  stores: [...contracts, 'sealing/envelope', 'audit'],
   sealing: contracts,
+  audit: contracts,
   drivers: [...contracts, 'etsi014/client', 'etsi014/messages'],
   identity: contracts,
 

@@ -1,4 +1,4 @@
-import type { AuditEntry } from '../ports/audit.ts'
+import type { AuditEntry, AuditFacts } from '../ports/audit.ts'
 import type { BatchVerdict, KnownOfPeer } from '../ports/peer.ts'
 import type { BlockRef, Piece } from '../model/block.ts'
 import type { Delivery, RegisteredSae } from '../model/delivery.ts'
@@ -161,8 +161,8 @@ export interface StoreTx {
   writePeerSaes(linkId: LinkId, list: SaeList): void
   findPeerSae(linkId: LinkId, saeId: SaeId): RegistrationId | null
 
-  /** Gives the entry the next sequence number: 1, 2, 3, ... without gaps. */
-  appendAudit(entry: Omit<AuditEntry, 'sequence'>): void
+  /** Adds the next row of the record: sequence 1, 2, 3, ... without gaps, and its chain. */
+  appendAudit(facts: AuditFacts): void
   /** Sequence above `after`, rising. */
   readAudit(after: number, limit: number): readonly AuditEntry[]
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import { EMPTY_RECORD, verifyChain } from '../../src/audit/chain.ts'
 import { at, blockOf, IDS, LINK, withEnds, type OpenStore } from './store-ends.ts'
 
 export const describeCommits = (open: OpenStore): void => {
@@ -51,7 +52,10 @@ export const describeCommits = (open: OpenStore): void => {
         expect(lanes.verifier.consumed).toEqual([{ start: 0, end: 96 }])
         expect((await verifier.ledger()).bytes).toMatchObject({ held: 96, unverified: 100 })
         expect(await verifier.store.countUnconfirmed(LINK)).toBe(3)
-        expect(await verifier.store.readAudit(0, 10)).toHaveLength(3)
+        const record = await verifier.store.readAudit(0, 10)
+        expect(record).toHaveLength(3)
+        // What was undone has left no mark in the chain.
+        expect(verifyChain(record, EMPTY_RECORD)).toBe(null)
       })
     })
 

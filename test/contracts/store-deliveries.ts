@@ -1,4 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
+import { EMPTY_RECORD, verifyChain } from '../../src/audit/chain.ts'
+import type { AuditAction } from '../../src/ports/audit.ts'
 import type { Delivery, RegisteredSae } from '../../src/model/delivery.ts'
 import type { FetchedKeys } from '../../src/ports/delivery-store.ts'
 import {
@@ -277,8 +279,12 @@ export const describeDeliveries = (open: OpenStore): void => {
         await ends.fill(FILL)
         const delivery = verifier.delivery(0)
         const local = verifier.saes.slice(1)
-        await verifier.commit([{ ...remote(delivery, []), localSlaves: local }])
+        const created = remote(delivery, ends.follower.saes.slice(0, 1))
+        await verifier.commit([{ ...created, localSlaves: local }])
         await verifier.store.refuseDelivery(verifier.write, delivery.deliveryId, false, at(2))
+        expect(
+          (await verifier.store.readAudit(1, 10)).map(({ action, saes }) => [action, saes]),
+        ).toEqual([['refused', ['follower-1']]])
         expect(await verifier.store.listUnconfirmed(LINK, 10)).toEqual([])
         expect(await verifier.store.listPendingDrops(LINK, 10)).toHaveLength(1)
         expect(await fetchAt(verifier, local[0], delivery, [0])).toMatchObject({
@@ -357,28 +363,29 @@ export const describeDeliveries = (open: OpenStore): void => {
           master: 'verifier-1',
         }
         const saes = ['follower-1']
-        expect(await verifier.store.readAudit(0, 10)).toEqual([
-          { ...common, sequence: 1, atMs: at(0).wallMs, action: 'delivered', keyCount: 2, saes },
-        ])
+        const first = { ...common, sequence: 1, atMs: at(0).wallMs, keyCount: 2, saes }
+        expect(await verifier.store.readAudit(0, 10)).toEqual([chained(first, 'delivered')])
         const entries = await follower.store.readAudit(0, 10)
+        const second = { ...common, sequence: 2, atMs: at(1).wallMs, keyCount: 1, saes }
+        const third = { ...common, sequence: 3, atMs: at(5000).wallMs, keyCount: 2, saes: [] }
         expect(entries).toEqual([
-          { ...common, sequence: 1, atMs: at(0).wallMs, action: 'held', keyCount: 2, saes },
-          { ...common, sequence: 2, atMs: at(1).wallMs, action: 'fetched', keyCount: 1, saes },
-          {
-            ...common,
-            sequence: 3,
-            atMs: at(5000).wallMs,
-            action: 'expired',
-            keyCount: 2,
-            saes: [],
-          },
+          chained(first, 'held'),
+          chained(second, 'fetched'),
+          chained(third, 'expired'),
         ])
+        expect(verifyChain(entries, EMPTY_RECORD)).toBe(null)
         expect(await follower.store.readAudit(1, 1)).toEqual([entries[1]])
         expect(await follower.store.readAudit(3, 10)).toEqual([])
       })
     })
   })
 }
+
+const chained = (facts: object, action: AuditAction): object => ({
+  ...facts,
+  action,
+  chain: expect.any(Buffer),
+})
 
 const delivery0 = (): never => {
   throw new Error('not registered')

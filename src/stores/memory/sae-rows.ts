@@ -1,3 +1,4 @@
+import { EMPTY_RECORD, nextHead } from '../../audit/chain.ts'
 import type { RegistrationId, SaeId } from '../../model/ids.ts'
 import type { SaeList } from '../../ports/delivery-store.ts'
 import type { StoreTx } from '../store-tx.ts'
@@ -30,9 +31,9 @@ export const saeRows = (tables: MemoryTables): SaeRows => ({
     tables.saes.set(ofPeer(linkId), list)
   },
   findPeerSae: (linkId, saeId) => find(tables.saes.get(ofPeer(linkId)), saeId),
-  appendAudit: (entry) => {
-    const sequence = tables.audit.size + 1
-    tables.audit.set(sequence, { ...entry, sequence })
+  appendAudit: (facts) => {
+    const head = nextHead(tables.audit.get(tables.audit.size) ?? EMPTY_RECORD, facts)
+    tables.audit.set(head.sequence, { ...facts, ...head })
   },
   readAudit: (after, limit) => {
     const last = Math.min(tables.audit.size, after + limit)

@@ -131,7 +131,7 @@ export const refuseDelivery = (
     tx.insertPendingDrop(change.linkId, { lane: delivery.lane, range: rangeOfDelivery(delivery) })
     change.touch()
     if (whole) endWhole(change, row, moment)
-    else tx.updateDelivery({ ...row, remote: 'none' })
+    else endAtPeer(tx, row, moment)
   })
 }
 
@@ -142,6 +142,13 @@ const endWhole = (change: LinkChange, row: DeliveryRow, moment: Moment): void =>
   change.move('delivered', 'dropped', deliveryLengthBytes(row.delivery) - held)
   change.tx.deleteDelivery(row.seq)
   auditDelivery(change.tx, row, 'refused', moment)
+}
+
+/** Slaves here may hold theirs, and the master may have it. */
+const endAtPeer = (tx: StoreTx, row: DeliveryRow, moment: Moment): void => {
+  tx.updateDelivery({ ...row, remote: 'none' })
+  const saes = row.remoteSlaves.map(({ saeId }) => saeId)
+  auditDelivery(tx, row, 'refused', moment, { saes })
 }
 
 const findUnconfirmed = (change: LinkChange, deliveryId: DeliveryId): DeliveryRow | null => {

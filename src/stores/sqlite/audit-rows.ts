@@ -1,6 +1,8 @@
+import { EMPTY_RECORD, nextHead, type AuditHead } from '../../audit/chain.ts'
 import type { AuditAction, AuditEntry } from '../../ports/audit.ts'
 import type { StoreTx } from '../store-tx.ts'
 import type { RowContext } from './context.ts'
+import type { Database } from './database.ts'
 
 interface Row {
   readonly sequence: number
@@ -12,9 +14,10 @@ interface Row {
   readonly key_size_bits: number
   readonly master: string
   readonly saes: string
+  readonly chain: Buffer
 }
 
-const COLUMNS = `at_ms, action, link_id, delivery_id, key_count, key_size_bits, master, saes`
+const COLUMNS = `at_ms, action, link_id, delivery_id, key_count, key_size_bits, master, saes, chain`
 
 const entryOf = (row: Row): AuditEntry => ({
   sequence: row.sequence,
@@ -26,27 +29,64 @@ const entryOf = (row: Row): AuditEntry => ({
   keySizeBits: row.key_size_bits,
   master: row.master,
   saes: JSON.parse(row.saes) as string[],
+  chain: row.chain,
 })
 
-/** Who got what. Nothing is deleted here, so that the primary key SQLite gives is the last one plus 1. */
-export const auditRows = ({ db }: RowContext): Pick<StoreTx, 'appendAudit' | 'readAudit'> => {
-  const insert = db.prepare(`INSERT INTO audit (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`)
+const readHead = (db: Database): (() => AuditHead) => {
+  const last = db.prepare<AuditHead>(
+    'SELECT sequence, chain FROM audit ORDER BY sequence DESC LIMIT 1',
+  )
+  return () => last.get() ?? EMPTY_RECORD
+}
+
+/** Who got what: rows are added, none is changed or deleted. */
+export const auditRows = (context: RowContext): Pick<StoreTx, 'appendAudit' | 'readAudit'> => {
+  const { db } = context
+  // Read once, and again after a rollback: that of the database may be an earlier one then.
+  const head = context.remember(readHead(db))
+  const insert = db.prepare(
+    `INSERT INTO audit (sequence, ${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  )
   const list = db.prepare<Row>(
     `SELECT sequence, ${COLUMNS} FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?`,
   )
   return {
-    appendAudit(entry) {
+    appendAudit(facts) {
+      const { sequence, chain } = nextHead(head.get(), facts)
       insert.run(
-        entry.atMs,
-        entry.action,
-        entry.linkId,
-        entry.deliveryId,
-        entry.keyCount,
-        entry.keySizeBits,
-        entry.master,
-        JSON.stringify(entry.saes),
+        sequence,
+        facts.atMs,
+        facts.action,
+        facts.linkId,
+        facts.deliveryId,
+        facts.keyCount,
+        facts.keySizeBits,
+        facts.master,
+        JSON.stringify(facts.saes),
+        chain,
       )
+      head.set({ sequence, chain })
     },
     readAudit: (after, limit) => list.all(after, limit).map(entryOf),
+  }
+}
+
+/** So many rows at a time: a record may be long. */
+const PAGE = 1000
+
+/** Schema 2: chains the rows of a record that has no chain yet. */
+export const chainRecord = (db: Database): void => {
+  const page = db.prepare<Row>(
+    `SELECT sequence, ${COLUMNS} FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ${PAGE}`,
+  )
+  const update = db.prepare('UPDATE audit SET chain = ? WHERE sequence = ?')
+  let head = EMPTY_RECORD
+  for (;;) {
+    const rows = page.all(head.sequence)
+    for (const row of rows) {
+      head = nextHead(head, entryOf(row))
+      update.run(head.chain, row.sequence)
+    }
+    if (rows.length < PAGE) return
   }
 }

@@ -5,6 +5,13 @@ import type { ChunkKey } from '../store-tx.ts'
 import type { Database, SqlValue } from './database.ts'
 import { Numbers } from './numbers.ts'
 
+/** A value of the database that is kept beside it, and read again after a rollback. */
+export interface Remembered<T> {
+  get(): T
+  /** What the transaction under way has just written. */
+  set(value: T): void
+}
+
 /** What the rows are read and written with. */
 export class RowContext {
   readonly db: Database
@@ -12,6 +19,7 @@ export class RowContext {
   readonly #links: Numbers
   readonly #runs: Numbers
   readonly #linkIds = new Map<number, LinkId>()
+  readonly #forget: (() => void)[] = []
   readonly #selectLinkId: Statement<SqlValue[], { readonly link_id: LinkId }>
 
   constructor(db: Database, envelope: Envelope) {
@@ -65,7 +73,7 @@ export class RowContext {
     try {
       return this.db.savepoint(work)
     } catch (error) {
-      this.forgetNumbers()
+      this.#rolledBack()
       throw error
     }
   }
@@ -75,8 +83,22 @@ export class RowContext {
     try {
       return this.db.transaction(work)
     } catch (error) {
-      this.forgetNumbers()
+      this.#rolledBack()
       throw error
+    }
+  }
+
+  /** Keeps what `read` returns, until something is rolled back. */
+  remember<T>(read: () => T): Remembered<T> {
+    let known: { readonly value: T } | null = null
+    this.#forget.push(() => {
+      known = null
+    })
+    return {
+      get: () => (known ??= { value: read() }).value,
+      set: (value) => {
+        known = { value }
+      },
     }
   }
 
@@ -85,6 +107,11 @@ export class RowContext {
     this.#links.forget()
     this.#runs.forget()
     this.#linkIds.clear()
+  }
+
+  #rolledBack(): void {
+    this.forgetNumbers()
+    for (const forget of this.#forget) forget()
   }
 
   #nameRun(key: ChunkKey, link: number): readonly (string | number)[] {

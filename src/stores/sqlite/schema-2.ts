@@ -10,4 +10,7 @@ CREATE TABLE pending_grant (
   end_offset INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX pending_grant_range ON pending_grant (link, lane, start_offset);
+
+-- The audit record: SHA-256 over the row and the chain of the one before (ports/audit.ts).
+ALTER TABLE audit ADD COLUMN chain BLOB NOT NULL DEFAULT x'';
 `

@@ -1,6 +1,7 @@
 import { KmeError } from '../../errors.ts'
 import type { Random } from '../../ports/clock.ts'
 import type { Database } from './database.ts'
+import { chainRecord } from './audit-rows.ts'
 import { INITIAL_SCHEMA } from './schema-1.ts'
 import { SECOND_SCHEMA } from './schema-2.ts'
 import { APPLICATION_ID } from './store-file.ts'
@@ -12,6 +13,7 @@ const MIGRATIONS: readonly ((db: Database) => void)[] = [
   },
   (db) => {
     db.exec(SECOND_SCHEMA)
+    chainRecord(db)
   },
 ]
 
