@@ -80,14 +80,11 @@ export const linkSchema = z.strictObject({
     'The KME at the other end: the `id` of a peer, or the own `kme.id` for a link of this KME with itself',
   ),
   confirm: z
-    .enum(['peer'], {
-      error: ({ input }) =>
-        input === 'local'
-          ? '"local" is not available in this version; leave the option out or write "peer"'
-          : undefined,
-    })
+    .enum(['peer', 'local'])
     .default('peer')
-    .describe('Whose durable record a master waits for: `peer` is that of both KMEs'),
+    .describe(
+      'Whose durable record a master waits for: `peer` is that of both KMEs; `local` only that of this one, which is faster and keeps fewer promises. The same at both ends',
+    ),
   confirmDeadlineMs: milliseconds(50, 60_000)
     .default(2000)
     .describe(

@@ -23,6 +23,7 @@ export const linkSettings = (
   linkId: link.id,
   kmeId: config.kme.id,
   peerKmeId: link.peer,
+  confirm: link.confirm,
   confirmDeadlineMs: link.confirmDeadlineMs,
   limits: {
     defaultKeySizeBits: link.keySizeBits,

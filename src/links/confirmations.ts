@@ -4,26 +4,21 @@ import type { DeliveryId } from '../model/key-id.ts'
 import type { LinkParts } from './link-parts.ts'
 import type { Messenger } from './messenger.ts'
 import { isKmeError, messageOf } from '../errors.ts'
-import { withDeadline } from '../support/deadline.ts'
+import { pause, withDeadline } from '../support/deadline.ts'
 
 /** `unknown`: the peer may or may not have it; it is confirmed until answered. */
 export type Confirmation = 'done' | 'refused' | 'unknown'
 
-const MOST_PER_MESSAGE = 128
-const MOST_UNDER_WAY = 2
 const AGAIN_MS = 50
 
+/** Whether a caller still waits for what the peer says. */
 interface Waiting {
-  readonly session: Session
-  readonly message: ConfirmMessage
-  readonly settle: (confirmation: Confirmation) => void
-  /** The deadline has passed: its caller has gone. */
-  late: boolean
+  anybody: boolean
 }
 
 /**
- * Tells the peer of deliveries that are durable here, while their callers wait. What waits at the
- * same time travels in one message. What is not answered in time is left to the courier.
+ * Tells the peer of deliveries while they are being committed here. What is not answered in time is
+ * left to the courier.
  */
 export class Confirmations {
   readonly #parts: LinkParts
@@ -31,8 +26,7 @@ export class Confirmations {
   readonly #messenger: Messenger
   /** Deliveries that are being told or whose acknowledgement is being stored: the courier leaves them. */
   readonly #underWay = new Set<string>()
-  #queue: Waiting[] = []
-  #sending = 0
+  #messages = 0
 
   constructor(parts: LinkParts, state: LinkState, messenger: Messenger) {
     this.#parts = parts
@@ -44,102 +38,108 @@ export class Confirmations {
     return this.#underWay.has(deliveryId.toString('hex'))
   }
 
-  /** Claims a delivery before its commit, so that nobody else tells the peer of it meanwhile. */
-  claim(deliveryId: DeliveryId): void {
-    this.#underWay.add(deliveryId.toString('hex'))
+  /** Messages that are not answered yet. */
+  get messagesUnderWay(): number {
+    return this.#messages
   }
 
-  release(deliveryId: DeliveryId): void {
-    this.#underWay.delete(deliveryId.toString('hex'))
+  /** Leaves deliveries to the courier. */
+  release(messages: readonly { readonly deliveryId: DeliveryId }[]): void {
+    for (const { deliveryId } of messages) this.#underWay.delete(deliveryId.toString('hex'))
   }
 
-  /** Resolves at the deadline at the latest; never throws. The delivery was claimed and is durable. */
-  async confirm(session: Session, message: ConfirmMessage): Promise<Confirmation> {
-    const { promise: answer, resolve: settle } = Promise.withResolvers<Confirmation>()
-    const waiting: Waiting = { session, message, settle, late: false }
-    this.#queue.push(waiting)
-    this.#send()
+  /**
+   * Tells the peer of the deliveries of one batch, whose commit is asked for in the same turn: it
+   * may be told before they are durable here. Resolves at the deadline at the latest; never throws.
+   * Those `refused` are the caller's to end and to release.
+   */
+  async tell(
+    session: Session,
+    messages: readonly ConfirmMessage[],
+  ): Promise<readonly Confirmation[]> {
     const { clock, settings } = this.#parts
-    const confirmation = await withDeadline(
-      clock,
-      settings.confirmDeadlineMs,
-      answer,
-      'late' as const,
-    )
-    if (confirmation !== 'late') return confirmation
-    waiting.late = true
+    const waiting = { anybody: true }
+    const answers = this.#tell(session, messages, waiting)
+    const confirmations = await withDeadline(clock, settings.confirmDeadlineMs, answers, null)
+    if (confirmations) return confirmations
+    waiting.anybody = false
     this.#state.missedDeadline()
-    return 'unknown'
+    return messages.map(() => 'unknown')
   }
 
-  #send(): void {
-    while (this.#sending < MOST_UNDER_WAY && this.#queue.length > 0) {
-      const session = this.#queue[0]?.session
-      const waiting = this.#queue.filter((w) => w.session === session).slice(0, MOST_PER_MESSAGE)
-      this.#queue = this.#queue.filter((w) => !waiting.includes(w))
-      this.#sending += 1
-      void this.#tell(waiting).finally(() => {
-        this.#sending -= 1
-        this.#send()
-      })
+  /** The same, where nobody waits for the answer; a refusal is left to the courier. */
+  async notify(session: Session, messages: readonly ConfirmMessage[]): Promise<void> {
+    await this.#tell(session, messages, { anybody: false })
+  }
+
+  async #tell(
+    session: Session,
+    messages: readonly ConfirmMessage[],
+    waiting: Waiting,
+  ): Promise<readonly Confirmation[]> {
+    for (const { deliveryId } of messages) this.#underWay.add(deliveryId.toString('hex'))
+    const answers = await this.#ask(session, messages)
+    const isPutOff = answers.some((answer) => answer?.result === 'retry')
+    // The peer cannot take them yet, for example because its own hello is not done: until the deadline.
+    if (isPutOff && waiting.anybody) {
+      await pause(this.#parts.clock, AGAIN_MS)
+      return this.#tell(session, messages, waiting)
     }
+    this.#keep(session, messages, answers)
+    const mayEndIt = (i: number): boolean => waiting.anybody && answers[i]?.result === 'refused'
+    this.release(messages.filter((_, i) => answers[i]?.result !== 'done' && !mayEndIt(i)))
+    return answers.map(confirmationOf)
   }
 
-  async #tell(waiting: readonly Waiting[]): Promise<void> {
-    const session = waiting[0]?.session
-    if (!session) return
-    let answers: readonly PeerAnswer[] = []
+  /** One answer per message; none where it is unknown what arrived. */
+  async #ask(
+    session: Session,
+    messages: readonly ConfirmMessage[],
+  ): Promise<readonly (PeerAnswer | null)[]> {
+    this.#messages += 1
     try {
-      answers = await this.#messenger.send(
-        session,
-        waiting.map(({ message }) => message),
-      )
+      return await this.#messenger.send(session, messages)
     } catch (error) {
       if (isKmeError(error, 'PEER_UNAVAILABLE')) this.#state.missedDeadline()
+      return messages.map(() => null)
+    } finally {
+      this.#messages -= 1
     }
-    const again = waiting.filter((one, i) => !one.late && answers[i]?.result === 'retry')
-    if (again.length > 0) this.#tellAgain(again)
-    const answered = waiting.flatMap((one, i) =>
-      again.includes(one) ? [] : { one, answer: answers[i] },
-    )
-    // Before the callers go on: who refuses a caller that has gone is asked again by the courier.
-    const released = answered.filter(({ one, answer }) => answer?.result !== 'refused' || one.late)
-    for (const { one, answer } of answered) one.settle(confirmationOf(answer))
-    await this.#keep(
-      session,
-      answered.flatMap(({ one, answer }) => (answer?.result === 'done' ? [one.message] : [])),
-    )
-    for (const { one } of released) this.release(one.message.deliveryId)
   }
 
-  /** The peer cannot take them yet, for example because its own hello is not done: until the deadline. */
-  #tellAgain(waiting: readonly Waiting[]): void {
-    this.#parts.clock.after(AGAIN_MS, () => {
-      this.#queue.push(...waiting)
-      this.#send()
-    })
-  }
-
-  /** Stores the acknowledgements; those that cannot be stored are asked for again by the courier. */
-  async #keep(session: Session, done: readonly ConfirmMessage[]): Promise<void> {
+  /**
+   * Stores the acknowledgements, with a later commit: nobody waits for that. Those that cannot be
+   * stored are asked for again by the courier.
+   */
+  #keep(
+    session: Session,
+    messages: readonly ConfirmMessage[],
+    answers: readonly (PeerAnswer | null)[],
+  ): void {
+    const done = messages.filter((_, i) => answers[i]?.result === 'done')
     if (done.length === 0) return
-    try {
-      await this.#parts.store.markConfirmed(
-        this.#state.ownWriteOf(session),
-        done.map(({ deliveryId }) => deliveryId),
-      )
-    } catch (error) {
-      this.#parts.observer.event({
-        level: 'debug',
-        name: 'link.confirm.again',
-        message: `link ${this.#parts.settings.linkId}: an acknowledgement was not stored; it will be asked for again`,
-        fields: { cause: messageOf(error) },
-      })
-    }
+    const { store, observer, settings } = this.#parts
+    void (async () => {
+      try {
+        await store.markConfirmed(
+          this.#state.ownWriteOf(session),
+          done.map(({ deliveryId }) => deliveryId),
+        )
+      } catch (error) {
+        observer.event({
+          level: 'debug',
+          name: 'link.confirm.again',
+          message: `link ${settings.linkId}: an acknowledgement was not stored; it will be asked for again`,
+          fields: { cause: messageOf(error) },
+        })
+      } finally {
+        this.release(done)
+      }
+    })()
   }
 }
 
-const confirmationOf = (answer: PeerAnswer | undefined): Confirmation => {
+const confirmationOf = (answer: PeerAnswer | null): Confirmation => {
   if (answer?.result === 'done') return 'done'
   return answer?.result === 'refused' ? 'refused' : 'unknown'
 }

@@ -59,6 +59,12 @@ export class Greeter {
     this.#loop.kick()
   }
 
+  /** The peer cannot be reached; greets anew. */
+  loseSession(reason: string): void {
+    this.#state.loseSession(reason)
+    this.#loop.kick()
+  }
+
   /** The session is over, for that reason; greets anew. */
   endSession(reason: string): void {
     this.#state.endSession(reason)
@@ -200,7 +206,7 @@ export class Greeter {
   /** One line per change, not one per try. */
   #report(level: 'info' | 'warn', reason: string): void {
     const { settings, observer } = this.#parts
-    this.#state.endSession(reason)
+    this.#state.loseSession(reason)
     if (reason === this.#lastReported) return
     this.#lastReported = reason
     observer.event({

@@ -6,15 +6,18 @@ import type {
 } from '../ports/destination.ts'
 import { KmeError, isKmeError } from '../errors.ts'
 import type { LinkState, Session } from './link-state.ts'
-import type { Confirmations } from './confirmations.ts'
+import type { Confirmation, Confirmations } from './confirmations.ts'
+import type { ConfirmMessage } from '../ports/peer.ts'
+import type { DeliveryId } from '../model/key-id.ts'
 import type { Devices } from './devices.ts'
 import type { Greeter } from './greeter.ts'
 import type { KmeId } from '../model/ids.ts'
 import type { LinkParts } from './link-parts.ts'
 import type { NewDelivery } from '../ports/delivery-store.ts'
 import type { OwnLanes } from './own-lanes.ts'
+import type { OwnWrite } from '../ports/lane-store.ts'
 import type { DeliveryIds } from './delivery-ids.ts'
-import { SharedCommits } from './shared-commits.ts'
+import { DeliveryBatches } from './delivery-batches.ts'
 import { allocateDelivery } from './allocate-delivery.ts'
 import type { AllocationParts } from './allocate-delivery.ts'
 import { confirmOf } from './confirm-message.ts'
@@ -32,7 +35,13 @@ export interface LinkDestinationParts {
   readonly owes: () => void
 }
 
-/** Issues keys over a link, `confirm: peer`: durable here and at the peer before a byte leaves. */
+/** With `confirm: local`: messages to the peer that wait for an answer at once. */
+const MOST_NOTICES = 4
+
+/**
+ * Issues keys over a link. `confirm: peer`: durable here and at the peer before a byte leaves;
+ * `confirm: local`: durable here, and the peer is told.
+ */
 export class LinkDestination implements Destination {
   readonly targetKmeId: KmeId
   readonly limits: DestinationLimits
@@ -44,7 +53,7 @@ export class LinkDestination implements Destination {
   readonly #greeter: Greeter
   readonly #devices: Devices
   readonly #owes: () => void
-  readonly #commits: SharedCommits
+  readonly #batches: DeliveryBatches
 
   constructor(parts: LinkDestinationParts) {
     this.targetKmeId = parts.parts.settings.peerKmeId
@@ -57,19 +66,15 @@ export class LinkDestination implements Destination {
     this.#greeter = parts.greeter
     this.#devices = parts.devices
     this.#owes = parts.owes
-    // The session is checked when the commit is called, in the same turn: what was taken in an
-    // earlier one and is not committed yet never will be.
-    this.#commits = new SharedCommits((session, deliveries) =>
-      this.#parts.store.commitDeliveries(
-        this.#state.ownWriteOf(session),
-        deliveries,
-        this.#parts.now(),
-      ),
+    this.#batches = new DeliveryBatches((session, deliveries) =>
+      this.#carryOut(session, deliveries),
     )
   }
 
   deliverableKeys(keyLengthBytes: number): number {
-    if (this.#state.introducedVersion === null || this.#state.silent) return 0
+    const { allocating, introducedVersion, silent, session } = this.#state
+    if (!allocating || introducedVersion === null) return 0
+    if (this.#waitsForPeer && (silent || session === null)) return 0
     return this.#lanes.countKeys(keyLengthBytes)
   }
 
@@ -80,44 +85,84 @@ export class LinkDestination implements Destination {
   async issue(request: IssueRequest): Promise<IssuedKeys> {
     const session = this.#readySession()
     const delivery = allocateDelivery(this.#allocation, request, this.targetKmeId)
-    const { deliveryId } = delivery.delivery
-    this.#confirmations.claim(deliveryId)
-    const material = await this.#commit(session, delivery)
-    try {
-      await this.#confirmed(session, delivery)
-      return { deliveryId, material }
-    } catch (error) {
-      wipe(material)
-      throw error
-    }
+    const material = await this.#batches.deliver(session, delivery)
+    return { deliveryId: delivery.delivery.deliveryId, material }
   }
 
   #readySession(): Session {
-    const { session, silent, reason } = this.#state
+    const { allocating, silent, reason, introducedVersion } = this.#state
     const { peerKmeId } = this.#parts.settings
-    if (!session) {
+    if (!allocating || (this.#waitsForPeer && this.#state.session === null)) {
       throw new KmeError('PEER_UNAVAILABLE', `KME ${peerKmeId} cannot confirm keys now: ${reason}`)
     }
-    if (silent || this.#state.introducedVersion === null) {
+    if (introducedVersion === null || (this.#waitsForPeer && silent)) {
       throw new KmeError('PEER_UNAVAILABLE', `KME ${peerKmeId} does not answer; try again later`)
     }
-    return session
+    return allocating
   }
 
-  async #commit(session: Session, delivery: NewDelivery): Promise<Buffer> {
+  get #waitsForPeer(): boolean {
+    return this.#parts.settings.confirm === 'peer'
+  }
+
+  /**
+   * One batch: the commit here and the message to the peer run at the same time. What a crash or a
+   * failed commit then leaves at the peer alone, hello marks as used.
+   */
+  async #carryOut(
+    session: Session,
+    deliveries: readonly NewDelivery[],
+  ): Promise<readonly (Buffer | KmeError)[]> {
+    const messages = deliveries.map(({ delivery, remoteSlaves }) =>
+      confirmOf(delivery, remoteSlaves),
+    )
+    if (!this.#waitsForPeer) return this.#carryOutHere(session, deliveries, messages)
+    // What was allocated in a session that has ended, and is not committed, never will be.
+    if (this.#state.session !== session) throw startedAnew()
+    const write = this.#state.ownWriteOf(session)
+    // The message goes first: the commit holds up this process until the disk has synced it.
+    const confirming = this.#confirmations.tell(session, messages)
+    const materials = await this.#commit(write, deliveries).catch(async (error: unknown) => {
+      await confirming
+      this.#confirmations.release(messages)
+      throw error
+    })
+    const confirmations = await confirming
+    return Promise.all(
+      materials.map((material, i) =>
+        this.#outcome(session, messages[i]?.deliveryId, material, confirmations[i]),
+      ),
+    )
+  }
+
+  /** The peer's part follows: what it is not told of at once, the courier brings. */
+  async #carryOutHere(
+    session: Session,
+    deliveries: readonly NewDelivery[],
+    messages: readonly ConfirmMessage[],
+  ): Promise<readonly Buffer[]> {
+    const { session: greeted, silent } = this.#state
+    if (this.#state.allocating !== session) throw startedAnew()
+    const write = this.#state.ownWriteOf(session)
+    const isTold =
+      greeted === session && !silent && this.#confirmations.messagesUnderWay < MOST_NOTICES
+    if (isTold) void this.#confirmations.notify(session, messages)
+    const materials = await this.#commit(write, deliveries)
+    if (!isTold) this.#owes()
+    return materials
+  }
+
+  async #commit(write: OwnWrite, deliveries: readonly NewDelivery[]): Promise<readonly Buffer[]> {
     try {
-      return await this.#commits.commit(session, delivery)
+      return await this.#parts.store.commitDeliveries(write, deliveries, this.#parts.now())
     } catch (error) {
-      this.#confirmations.release(delivery.delivery.deliveryId)
       throw this.#commitFailed(error)
     }
   }
 
   /** Nothing was delivered, but what was taken in memory cannot be taken back in this life. */
   #commitFailed(error: unknown): KmeError {
-    if (isKmeError(error, 'LIFE_ENDED')) {
-      return new KmeError('PEER_UNAVAILABLE', 'the link has just started anew; try again')
-    }
+    if (isKmeError(error, 'LIFE_ENDED')) return startedAnew()
     this.#greeter.endLife('a commit of this KME failed')
     if (isKmeError(error, 'STORE_CORRUPT')) this.#parts.fatal(error)
     return new KmeError('NOT_READY', 'the key store of this KME cannot commit now', {
@@ -125,20 +170,24 @@ export class LinkDestination implements Destination {
     })
   }
 
-  async #confirmed(session: Session, { delivery, remoteSlaves }: NewDelivery): Promise<void> {
+  async #outcome(
+    session: Session,
+    deliveryId: DeliveryId | undefined,
+    material: Buffer,
+    confirmation: Confirmation | undefined,
+  ): Promise<Buffer | KmeError> {
+    if (confirmation === 'done') return material
+    wipe(material)
+    if (confirmation === 'refused' && deliveryId) await this.#refused(session, deliveryId)
     const { peerKmeId } = this.#parts.settings
-    const message = confirmOf(delivery, remoteSlaves)
-    const confirmation = await this.#confirmations.confirm(session, message)
-    if (confirmation === 'done') return
-    if (confirmation === 'refused') await this.#refused(session, delivery.deliveryId)
-    throw new KmeError(
+    return new KmeError(
       'PEER_UNAVAILABLE',
       `KME ${peerKmeId} did not confirm the keys; they are not used`,
     )
   }
 
   /** Nobody has it and nobody will: the delivery ends whole. */
-  async #refused(session: Session, deliveryId: Buffer): Promise<void> {
+  async #refused(session: Session, deliveryId: DeliveryId): Promise<void> {
     const { store, now, observer, settings } = this.#parts
     observer.alarm({
       name: 'confirm-refused',
@@ -151,8 +200,11 @@ export class LinkDestination implements Destination {
     } catch {
       // The courier asks again, and is refused again.
     } finally {
-      this.#confirmations.release(deliveryId)
+      this.#confirmations.release([{ deliveryId }])
     }
     this.#owes()
   }
 }
+
+const startedAnew = (): KmeError =>
+  new KmeError('PEER_UNAVAILABLE', 'the link has just started anew; try again')

@@ -25,6 +25,8 @@ export interface LinkSettings {
   readonly linkId: LinkId
   readonly kmeId: KmeId
   readonly peerKmeId: KmeId
+  /** Whose durable record a master waits for; at both ends of a link the same. */
+  readonly confirm: 'peer' | 'local'
   /** How long a delivery waits for the peer. */
   readonly confirmDeadlineMs: number
   readonly limits: DestinationLimits

@@ -19,6 +19,8 @@ export interface Session {
 export class LinkState {
   #snapshot: LinkSnapshot
   #session: Session | null = null
+  /** The session, also when only the connection to the peer was lost since. */
+  #allocating: Session | null = null
   /** Why there is no session, for people. */
   #reason = 'starting'
   #silent = false
@@ -42,6 +44,11 @@ export class LinkState {
     return this.#session
   }
 
+  /** What may be allocated in; with `confirm: local` that goes on while the peer cannot be reached. */
+  get allocating(): Session | null {
+    return this.#allocating
+  }
+
   get reason(): string {
     return this.#session ? '' : this.#reason
   }
@@ -57,12 +64,12 @@ export class LinkState {
   }
 
   /**
-   * Version of our list of SAEs that the peer has acknowledged in this session, or null. It refuses
-   * deliveries of masters that it does not know.
+   * Version of our list of SAEs that the peer has acknowledged in the session that is allocated in,
+   * or null. It refuses deliveries of masters that it does not know.
    */
   get introducedVersion(): number | null {
     const introduced = this.#introduced
-    return introduced && introduced.session === this.#session ? introduced.version : null
+    return introduced && introduced.session === this.#allocating ? introduced.version : null
   }
 
   introduced(session: Session, version: number): void {
@@ -90,11 +97,18 @@ export class LinkState {
 
   beginSession(session: Session): void {
     this.#session = session
+    this.#allocating = session
     this.#silent = false
     this.#changed()
   }
 
   endSession(reason: string): void {
+    this.#allocating = null
+    this.loseSession(reason)
+  }
+
+  /** The peer cannot be reached: the hello ends, and nothing else. */
+  loseSession(reason: string): void {
     const had = this.#session !== null
     this.#endings += 1
     this.#session = null
@@ -113,9 +127,9 @@ export class LinkState {
     return { linkId: identity.linkId, life, epoch }
   }
 
-  /** What a write or message of the session names. @throws KmeError LIFE_ENDED where the session is over */
+  /** What a write of the session names. @throws KmeError LIFE_ENDED where nothing of it may be written any more */
   ownWriteOf(session: Session): OwnWrite {
-    this.#check(session)
+    if (session !== this.#allocating) throw sessionOver()
     return {
       linkId: this.#snapshot.identity.linkId,
       life: session.life,
@@ -123,8 +137,9 @@ export class LinkState {
     }
   }
 
+  /** What a message of the session names. @throws KmeError LIFE_ENDED where the session is over */
   stampOf(session: Session): Stamp {
-    this.#check(session)
+    if (session !== this.#session) throw sessionOver()
     return {
       epoch: session.epoch,
       senderLife: session.life,
@@ -133,11 +148,9 @@ export class LinkState {
     }
   }
 
-  #check(session: Session): void {
-    if (this.#session !== session) throw new KmeError('LIFE_ENDED', 'the hello has ended')
-  }
-
   #changed(): void {
     for (const listener of this.#listeners) listener()
   }
 }
+
+const sessionOver = (): KmeError => new KmeError('LIFE_ENDED', 'the hello has ended')

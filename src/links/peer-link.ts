@@ -97,7 +97,7 @@ export class PeerLink implements Link, PeerHandler {
     })
     peer.onLost(() => {
       // Without a session it was a try that failed: its own reason stands, and its pause counts.
-      if (state.session) greeter.endSession('the connection to the peer KME was lost')
+      if (state.session) greeter.loseSession('the connection to the peer KME was lost')
     })
   }
 

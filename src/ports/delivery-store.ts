@@ -49,6 +49,7 @@ export interface DeliveryStore extends AuditTrail {
   listUnconfirmed(linkId: LinkId, limit: number): Promise<readonly ConfirmMessage[]>
   /** How many there are; for status. */
   countUnconfirmed(linkId: LinkId): Promise<number>
+  /** The peer acknowledged them. Nobody waits for that to be durable: it may be some 100 ms later. */
   markConfirmed(write: OwnWrite, deliveryIds: readonly DeliveryId[]): Promise<void>
   /**
    * The peer refused a delivery, so its range is to be dropped there. `whole`: its call still waits,

@@ -1,8 +1,11 @@
 import { isKmeError, KmeError } from '../errors.ts'
+import { nextTurn } from '../support/next-turn.ts'
 import type { StoreBackend, StoreTx } from './store-tx.ts'
 
 /** Operations that share one commit at most: bounds what a failed commit fails. */
 const MAX_GROUP = 256
+/** How long work that nobody waits for may wait for the commit of other work. */
+const LONGEST_WAIT_MS = 100
 
 interface Job {
   /** Runs the operation in its savepoint; throws only what ends the whole transaction. */
@@ -29,6 +32,7 @@ export class CommitQueue {
   #waiting: Job[] = []
   #draining: Promise<void> | null = null
   #closing: Promise<void> | null = null
+  #laterTimer: NodeJS.Timeout | undefined
   #reportFailed: (error: KmeError) => void = () => undefined
   /** Resolves once the backend is poisoned. */
   readonly failed: Promise<KmeError>
@@ -46,11 +50,29 @@ export class CommitQueue {
    * @throws what `work` throws; KmeError STORE_FAILED
    */
   run<T>(work: (tx: StoreTx) => T, discard?: (value: T) => void): Promise<T> {
+    const done = this.#enqueue(work, discard)
+    this.#start()
+    return done
+  }
+
+  /** The same, for work that nobody waits for: it shares the next commit, or has its own a little later. */
+  runWithNext<T>(work: (tx: StoreTx) => T): Promise<T> {
+    const done = this.#enqueue(work)
+    this.#laterTimer ??= setTimeout(() => {
+      this.#start()
+    }, LONGEST_WAIT_MS).unref()
+    return done
+  }
+
+  #enqueue<T>(work: (tx: StoreTx) => T, discard?: (value: T) => void): Promise<T> {
     if (this.#closing) return Promise.reject(new KmeError('STORE_FAILED', 'the store is closed'))
     return new Promise<T>((resolve, reject) => {
       this.#waiting.push(jobOf(work, { resolve, reject, discard }))
-      this.#draining ??= this.#drain()
     })
+  }
+
+  #start(): void {
+    this.#draining ??= this.#drain()
   }
 
   /** Commits what was called before, then closes the backend. Idempotent. */
@@ -60,6 +82,7 @@ export class CommitQueue {
   }
 
   async #close(): Promise<void> {
+    if (this.#waiting.length > 0) this.#start()
     await this.#draining
     await this.#backend.close()
   }
@@ -69,6 +92,8 @@ export class CommitQueue {
       while (this.#waiting.length > 0) {
         // Lets every call of this turn join, and input and output go on between two commits.
         await nextTurn()
+        clearTimeout(this.#laterTimer)
+        this.#laterTimer = undefined
         await this.#commit(this.#waiting.splice(0, MAX_GROUP))
       }
     } finally {
@@ -124,11 +149,6 @@ const tryIn = <T>(tx: StoreTx, work: (tx: StoreTx) => T): Attempt<T> => {
     return { kind: 'error', error }
   }
 }
-
-const nextTurn = (): Promise<void> =>
-  new Promise((resolve) => {
-    setImmediate(resolve)
-  })
 
 const poisoned = (): KmeError =>
   new KmeError(

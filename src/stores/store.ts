@@ -272,7 +272,7 @@ export class Store implements LaneStore, DeliveryStore, AsyncDisposable {
   }
 
   markConfirmed(write: OwnWrite, deliveryIds: readonly DeliveryId[]): Promise<void> {
-    return this.#queue.run((tx) => {
+    return this.#queue.runWithNext((tx) => {
       deliveries.markConfirmed(tx, write, deliveryIds)
     })
   }

@@ -19,3 +19,9 @@ export const withDeadline = async <T, L>(
     cancel()
   }
 }
+
+/** Resolves after `delayMs`. */
+export const pause = (clock: Clock, delayMs: number): Promise<void> =>
+  new Promise((resolve) => {
+    clock.after(delayMs, resolve)
+  })

@@ -147,8 +147,7 @@ describe('an error', () => {
   })
 
   test.each([
-    [{ 'links[0].confirm': 'local' }, 'links[0].confirm: "local" is not available in this version'],
-    [{ 'links[0].confirm': 'none' }, 'links[0].confirm: expected peer, got "none"'],
+    [{ 'links[0].confirm': 'none' }, 'links[0].confirm: expected one of peer, local, got "none"'],
     [{ version: 2 }, 'version: expected 1, got 2'],
     [{ version: undefined }, 'version: is missing'],
     [{ 'store.type': 'postgres' }, 'store.type: expected one of sqlite, memory, got "postgres"'],

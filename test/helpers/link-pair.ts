@@ -80,6 +80,7 @@ export class Site {
       linkId: LINK_ID,
       kmeId,
       peerKmeId,
+      confirm: 'peer',
       confirmDeadlineMs: 300,
       limits: {
         defaultKeySizeBits: 256,

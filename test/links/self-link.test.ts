@@ -32,6 +32,7 @@ const makeSelfLink = async (roles: readonly ('leader' | 'follower' | 'both')[]):
       linkId: LINK_ID,
       kmeId: 'kme',
       peerKmeId: 'kme',
+      confirm: 'peer' as const,
       confirmDeadlineMs: 100,
       limits: {
         defaultKeySizeBits: 256,

@@ -144,6 +144,7 @@ export class ChaosEnd {
       linkId: LINK_ID,
       kmeId,
       peerKmeId,
+      confirm: 'peer' as const,
       confirmDeadlineMs: 300,
       limits: {
         defaultKeySizeBits: 256,
