@@ -92,7 +92,9 @@ export interface LaneView {
   /** Durable at both ends: what may be allocated from. */
   readonly usableBytes: number
   readonly consumedBytes: number
-  /** Usable and not consumed. */
+  /** Given by the owner to the other KME to allocate from, and not consumed. */
+  readonly grantedBytes: number
+  /** Usable, and neither consumed nor granted: what the owner may allocate. */
   readonly availableBytes: number
 }
 

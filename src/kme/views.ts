@@ -7,9 +7,9 @@ import type {
   LinkViewState,
   ReadyReason,
 } from '../admin/admin-parts.ts'
-import { LANE_NAMES } from '../model/lane.ts'
+import { LANE_NAMES, freeForOwner } from '../model/lane.ts'
 import type { LaneName, LaneState } from '../model/lane.ts'
-import { coveredBytes, missingFrom } from '../model/range.ts'
+import { coveredBytes } from '../model/range.ts'
 import type { Config, LinkConfig } from '../config/schema.ts'
 import type { Device } from '../links/device.ts'
 import type { KmeObserver } from '../log.ts'
@@ -87,7 +87,8 @@ const laneView = (lane: LaneName, owner: 'this' | 'peer', state: LaneState): Lan
   appendedBytes: state.appendedBytes,
   usableBytes: state.usableBytes,
   consumedBytes: coveredBytes(state.consumed),
-  availableBytes: coveredBytes(missingFrom(state.consumed, { start: 0, end: state.usableBytes })),
+  grantedBytes: coveredBytes(state.granted),
+  availableBytes: coveredBytes(freeForOwner(state)),
 })
 
 const deviceView = (config: LinkConfig, device: Device): DeviceView => {

@@ -2,6 +2,7 @@ import type { PeerAnswer, PeerMessage } from '../ports/peer.ts'
 import type { LinkState, Session } from './link-state.ts'
 import type { Confirmations } from './confirmations.ts'
 import type { Devices } from './devices.ts'
+import type { Grants } from './grants.ts'
 import type { LinkParts } from './link-parts.ts'
 import type { Messenger } from './messenger.ts'
 import type { LinkSnapshot, OwnWrite } from '../ports/lane-store.ts'
@@ -27,6 +28,7 @@ export interface CourierParts {
   readonly messenger: Messenger
   readonly confirmations: Confirmations
   readonly devices: Devices
+  readonly grants: Grants
 }
 
 /**
@@ -78,6 +80,7 @@ export class Courier {
       this.#drops(),
       this.#announcements(),
       this.#questions(session),
+      this.#with.grants.owed(),
     ])
     return [...this.#saeList(session), ...this.#closed(snapshot), ...owed.flat()]
   }
@@ -184,23 +187,22 @@ export class Courier {
   }
 }
 
-/** Which answer settles a message; whatever else comes would be asked for again and again. */
-const isAnswerTo = ({ kind }: PeerMessage, { result }: PeerAnswer): boolean => {
-  switch (kind) {
-    case 'confirm':
-    case 'drop':
-      return result === 'done' || result === 'refused'
-    case 'announce':
-      return result === 'announced'
-    case 'question':
-      return result === 'whereabouts'
-    case 'sae-list':
-    case 'closed':
-    case 'proposal':
-    case 'driver':
-      return result === 'done'
-  }
+/** Which answers settle a message; whatever else comes would be asked for again and again. */
+const ANSWERS: Readonly<Record<PeerMessage['kind'], readonly PeerAnswer['result'][]>> = {
+  confirm: ['done', 'refused'],
+  drop: ['done', 'refused'],
+  grant: ['done', 'refused'],
+  want: ['done'],
+  announce: ['announced'],
+  question: ['whereabouts'],
+  'sae-list': ['done'],
+  closed: ['done'],
+  proposal: ['done'],
+  driver: ['done'],
 }
+
+const isAnswerTo = ({ kind }: PeerMessage, { result }: PeerAnswer): boolean =>
+  ANSWERS[kind].includes(result)
 
 const unexpected = ({ kind }: PeerMessage, { result }: PeerAnswer): KmeError =>
   new KmeError('PROTOCOL', `the peer KME answers ${result} to ${kind}`)

@@ -161,7 +161,7 @@ export class Devices {
     const ledger = await store.readLedger(settings.linkId)
     this.#checkBalance(ledger)
     const { bytes } = ledger
-    const heldBytes = bytes.unverified + bytes.ownLane + bytes.otherLane
+    const heldBytes = bytes.unverified + bytes.ownLane + bytes.otherLane + bytes.granted
     const highBytes = settings.poolBytes * settings.highWaterFraction
     if (heldBytes >= highBytes) this.#paused = true
     else if (heldBytes <= settings.poolBytes * settings.lowWaterFraction) this.#paused = false

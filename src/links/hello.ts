@@ -1,6 +1,6 @@
 import { PROTOCOL_VERSIONS } from '../ports/peer.ts'
-import { addRanges, contains, missingFrom } from '../model/range.ts'
-import { sameEpoch } from '../model/lane.ts'
+import { addRanges, contains, presentIn, removeRanges } from '../model/range.ts'
+import { LANE_NAMES, sameEpoch } from '../model/lane.ts'
 import type { Hello, KnownOfPeer } from '../ports/peer.ts'
 import type { HelloAgreement, LinkSnapshot } from '../ports/lane-store.ts'
 import type { LaneName } from '../model/lane.ts'
@@ -134,12 +134,16 @@ const begin = (counter: number, epochId: string | null, answer: Hello): HelloDec
 
 const agree = ({ now, answer }: HelloContext): HelloDecision => {
   const adopt: Partial<Record<LaneName, RangeSet>> = {}
-  const lane = now.end
-  const unknownHere = consumedThereOnly(now, answer, lane)
-  if (!contains([{ start: 0, end: now.lanes[lane].appendedBytes }], hull(unknownHere))) {
-    return { kind: 'refuse', reason: 'the peer knows use of a lane beyond what this end appended' }
+  for (const lane of LANE_NAMES) {
+    const unknownHere = consumedThereOnly(now, answer, lane)
+    if (!contains([{ start: 0, end: now.lanes[lane].appendedBytes }], hull(unknownHere))) {
+      return {
+        kind: 'refuse',
+        reason: 'the peer knows use of a lane beyond what this end appended',
+      }
+    }
+    if (unknownHere.length > 0) adopt[lane] = unknownHere
   }
-  if (unknownHere.length > 0) adopt[lane] = unknownHere
   return {
     kind: 'agree',
     version: commonVersion(answer.versions) ?? 0,
@@ -151,11 +155,18 @@ const agree = ({ now, answer }: HelloContext): HelloDecision => {
   }
 }
 
-const consumedThereOnly = (now: LinkSnapshot, answer: Hello, lane: LaneName): RangeSet =>
-  addRanges(
-    [],
-    answer.lanes[lane].consumed.flatMap((range) => missingFrom(now.lanes[lane].consumed, range)),
-  )
+/** What only this end allocates from, and only the peer knows as consumed. */
+const consumedThereOnly = (now: LinkSnapshot, answer: Hello, lane: LaneName): RangeSet => {
+  const { consumed, granted } = now.lanes[lane]
+  const there = answer.lanes[lane].consumed
+  // `granted` is what is not consumed here.
+  return lane === now.end
+    ? removeRanges(removeRanges(there, consumed), granted)
+    : addRanges(
+        [],
+        granted.flatMap((range) => presentIn(there, range)),
+      )
+}
 
 const hull = (set: RangeSet): { start: number; end: number } => ({
   start: set[0]?.start ?? 0,

@@ -7,6 +7,7 @@ import type {
   DropMessage,
   PeerAnswer,
   PeerMessage,
+  ProposalMessage,
   QuestionMessage,
   SaeListMessage,
   Stamp,
@@ -15,17 +16,18 @@ import { isKmeError, messageOf } from '../errors.ts'
 import { alarmLengths } from './batch-effects.ts'
 import type { BatchJudge } from './batch-judge.ts'
 import type { Devices } from './devices.ts'
+import type { Grants } from './grants.ts'
 import type { Greeter } from './greeter.ts'
 import type { LinkParts } from './link-parts.ts'
-import type { LinkState, Session } from './link-state.ts'
+import { isOf, type LinkState } from './link-state.ts'
 import type { OwnLanes } from './own-lanes.ts'
-import { sameEpoch } from '../model/lane.ts'
 
 export interface InboxParts {
   readonly parts: LinkParts
   readonly state: LinkState
   readonly lanes: OwnLanes
   readonly greeter: Greeter
+  readonly grants: Grants
   readonly judge: BatchJudge
   readonly devices: Devices
   /** Blocks of ours were matched: the verifier may have a batch to compose. */
@@ -107,18 +109,25 @@ export class Inbox {
       case 'question':
         return this.#question(stamp, message)
       case 'proposal':
-        return this.#with.state.end === 'follower'
-          ? this.#with.judge.receive(stamp, message)
-          : Promise.resolve({ result: 'refused', reason: 'only the verifier proposes' })
+        return this.#proposal(stamp, message)
       case 'closed':
         return this.#closed(stamp, message)
       case 'drop':
         return this.#drop(stamp, message)
+      case 'grant':
+        return this.#with.grants.came(stamp, message)
+      case 'want':
+        return this.#with.grants.asked(stamp, message)
       case 'sae-list':
         return this.#saeList(stamp, message)
       case 'driver':
         return this.#driver(stamp, message)
     }
+  }
+
+  async #proposal(stamp: Stamp, message: ProposalMessage): Promise<PeerAnswer> {
+    if (this.#with.state.end === 'follower') return this.#with.judge.receive(stamp, message)
+    return { result: 'refused', reason: 'only the verifier proposes' }
   }
 
   async #announce(stamp: Stamp, { blocks }: AnnounceMessage): Promise<PeerAnswer> {
@@ -157,7 +166,9 @@ export class Inbox {
     const { store, settings } = this.#with.parts
     const applied = await store.applyDrops(settings.linkId, stamp, lane, ranges)
     return answerOf(applied, (result) =>
-      result === 'done' ? DONE : { result: 'refused', reason: 'not a range of your lane' },
+      result === 'done'
+        ? DONE
+        : { result: 'refused', reason: 'not a range that you allocate from' },
     )
   }
 
@@ -197,6 +208,3 @@ export class Inbox {
     }
   }
 }
-
-const isOf = (stamp: Stamp, { life, peerLife, epoch }: Session): boolean =>
-  stamp.receiverLife === life && stamp.senderLife === peerLife && sameEpoch(stamp.epoch, epoch)

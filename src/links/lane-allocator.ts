@@ -1,5 +1,14 @@
-import { addRange, coveredBytes, lengthOf, missingFrom } from '../model/range.ts'
+import {
+  addRange,
+  addRanges,
+  coveredBytes,
+  lengthOf,
+  presentIn,
+  removeRange,
+} from '../model/range.ts'
+import { LEAST_GRANT_BYTES, freeForOwner } from '../model/lane.ts'
 import type { LaneName, LaneState } from '../model/lane.ts'
+import { LaneAges } from './lane-ages.ts'
 import type { LaneStretch } from '../ports/lane-store.ts'
 import type { Range, RangeSet } from '../model/range.ts'
 
@@ -16,24 +25,35 @@ export interface AllocationRequest {
   readonly maxAgeMs: number | null
 }
 
+/** Grants are cut so that keys of usual sizes leave no rest before them. */
+const GRANT_STEP_BYTES = 512
+/** With so many runs of free bytes, none is cut for a grant any more. */
+const MANY_RUNS = 16
+
 /**
- * The free bytes of a lane that this KME owns, in memory. What is taken never comes back in a life
- * of the link, whatever becomes of it: the store holds what was durably consumed, and a new life
+ * The bytes of a lane that this KME may take, in memory: of a lane that it owns what is free and not
+ * granted, of the other what was granted to it. What is taken never comes back in a life of the
+ * link, whatever becomes of it: the store holds what was durably consumed or granted, and a new life
  * starts from that. Only bytes that are durable at both ends are free.
  */
 export class LaneAllocator {
   readonly lane: LaneName
+  readonly #isOwner: boolean
   #free: RangeSet
   #usableBytes: number
-  /** Oldest first; those before `#firstStretch` hold nothing free any more. */
-  #stretches: LaneStretch[]
-  #firstStretch = 0
+  readonly #ages: LaneAges
 
-  constructor(lane: LaneName, state: LaneState, stretches: readonly LaneStretch[]) {
+  constructor(
+    lane: LaneName,
+    state: LaneState,
+    stretches: readonly LaneStretch[],
+    role: 'owner' | 'grantee' = 'owner',
+  ) {
     this.lane = lane
+    this.#isOwner = role === 'owner'
     this.#usableBytes = state.usableBytes
-    this.#free = missingFrom(state.consumed, { start: 0, end: state.usableBytes })
-    this.#stretches = [...stretches]
+    this.#free = this.#isOwner ? freeForOwner(state) : state.granted
+    this.#ages = new LaneAges(this.#isOwner ? stretches : partsIn(stretches, this.#free))
   }
 
   /** Bytes that can be taken now. */
@@ -46,13 +66,19 @@ export class LaneAllocator {
     return this.#free.reduce((sum, run) => sum + Math.floor(lengthOf(run) / keyLengthBytes), 0)
   }
 
-  /** More of the lane became usable; the new stretches tell when it was received. */
+  /** Of a lane of our own more became usable; the new stretches tell when it was received. */
   extend(usableBytes: number, appended: readonly LaneStretch[]): void {
-    const known = this.#stretches.at(-1)?.end ?? 0
-    for (const stretch of appended) if (stretch.end > known) this.#stretches.push(stretch)
+    if (!this.#isOwner) return
+    this.#ages.add(appended)
     if (usableBytes <= this.#usableBytes) return
     this.#free = addRange(this.#free, { start: this.#usableBytes, end: usableBytes })
     this.#usableBytes = usableBytes
+  }
+
+  /** More of the other's lane was granted. */
+  addGrant(added: RangeSet, stretches: readonly LaneStretch[]): void {
+    this.#free = addRanges(this.#free, added)
+    this.#ages.add(partsIn(stretches, added))
   }
 
   /** The next free bytes, oldest first. */
@@ -60,32 +86,43 @@ export class LaneAllocator {
     const run = this.#free.find((free) => lengthOf(free) >= request.lengthBytes)
     if (!run) return { outcome: 'short' }
     const range = { start: run.start, end: run.start + request.lengthBytes }
-    if (this.#isTooOld(range, request)) return { outcome: 'too-old' }
-    this.#free = this.#free.flatMap((free) => missingFrom([range], free))
-    this.#forgetStretches()
+    const { maxAgeMs, nowMs } = request
+    if (maxAgeMs !== null && this.#ages.isOlder(range, nowMs - maxAgeMs)) {
+      return { outcome: 'too-old' }
+    }
+    this.#remove(range)
     return { outcome: 'taken', range }
   }
 
-  #isTooOld(range: Range, { maxAgeMs, nowMs }: AllocationRequest): boolean {
-    if (maxAgeMs === null) return false
-    let coveredTo = range.start
-    for (let i = this.#firstStretch; coveredTo < range.end; i += 1) {
-      const stretch = this.#stretches[i]
-      // Bytes whose age is not known are as old as can be.
-      if (!stretch || stretch.start > coveredTo) return true
-      if (stretch.end <= coveredTo) continue
-      if (nowMs - stretch.receivedMs > maxAgeMs) return true
-      coveredTo = stretch.end
-    }
-    return false
+  /**
+   * Takes bytes to be granted, about so many, from the end of what is free; null where no run of
+   * free bytes is long enough for a grant.
+   */
+  takeForGrant(lengthBytes: number): Range | null {
+    const run = this.#free.findLast((free) => lengthOf(free) >= LEAST_GRANT_BYTES)
+    if (!run) return null
+    const start = this.#free.length < MANY_RUNS ? grantStart(run, lengthBytes) : run.start
+    const range = { start, end: run.end }
+    this.#remove(range)
+    return range
   }
 
-  /** Only what is still free can be asked for its age. */
-  #forgetStretches(): void {
-    const from = this.#free[0]?.start ?? this.#usableBytes
-    while ((this.#stretches[this.#firstStretch]?.end ?? Infinity) <= from) this.#firstStretch += 1
-    if (this.#firstStretch < 1024 || this.#firstStretch * 2 < this.#stretches.length) return
-    this.#stretches = this.#stretches.slice(this.#firstStretch)
-    this.#firstStretch = 0
+  #remove(range: Range): void {
+    this.#free = removeRange(this.#free, range)
+    // Only what is still free can be asked for its age.
+    this.#ages.forgetBelow(this.#free[0]?.start ?? this.#usableBytes)
   }
 }
+
+const grantStart = (run: Range, lengthBytes: number): number => {
+  const wanted = run.end - Math.max(lengthBytes, LEAST_GRANT_BYTES)
+  if (wanted <= run.start) return run.start
+  const cut = Math.ceil(wanted / GRANT_STEP_BYTES) * GRANT_STEP_BYTES
+  return run.end - cut >= LEAST_GRANT_BYTES ? cut : wanted
+}
+
+/** The stretches as far as they lie in the ranges. */
+const partsIn = (stretches: readonly LaneStretch[], ranges: RangeSet): readonly LaneStretch[] =>
+  stretches.flatMap((stretch) =>
+    presentIn(ranges, stretch).map((part) => ({ ...stretch, ...part })),
+  )

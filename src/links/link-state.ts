@@ -1,4 +1,4 @@
-import type { Epoch, LinkEnd } from '../model/lane.ts'
+import { sameEpoch, type Epoch, type LinkEnd } from '../model/lane.ts'
 import type { LinkSnapshot, OwnWrite } from '../ports/lane-store.ts'
 import { KmeError } from '../errors.ts'
 import type { Stamp } from '../ports/peer.ts'
@@ -11,6 +11,10 @@ export interface Session {
   /** Running time at which it was agreed. */
   readonly sinceMs: number
 }
+
+/** Whether a message is of the session. */
+export const isOf = (stamp: Stamp, { life, peerLife, epoch }: Session): boolean =>
+  stamp.receiverLife === life && stamp.senderLife === peerLife && sameEpoch(stamp.epoch, epoch)
 
 /**
  * Where a link stands, in memory: the last durable snapshot and, between a successful hello and

@@ -1,9 +1,15 @@
 import type { AllocationRequest } from './lane-allocator.ts'
 import { KmeError } from '../errors.ts'
 import { LaneAllocator } from './lane-allocator.ts'
-import type { LaneName } from '../model/lane.ts'
+import { LEAST_GRANT_BYTES, type LaneName } from '../model/lane.ts'
+import type {
+  AppliedGrant,
+  LaneGrant,
+  LaneStore,
+  LaneStretch,
+  LinkSnapshot,
+} from '../ports/lane-store.ts'
 import type { LinkId } from '../model/ids.ts'
-import type { LaneStore, LaneStretch, LinkSnapshot } from '../ports/lane-store.ts'
 import type { Range } from '../model/range.ts'
 
 export interface TakenRange {
@@ -11,13 +17,31 @@ export interface TakenRange {
   readonly range: Range
 }
 
-/** The lanes that this KME allocates from: its own; on a link with itself both. */
-export class OwnLanes {
-  readonly #names: readonly LaneName[]
-  #allocators: readonly LaneAllocator[] = []
+/** Who is told of how much key is used here. */
+export interface UseWatcher {
+  taken(lengthBytes: number): void
+  /** There was not enough for a request of that length. */
+  short(lengthBytes: number): void
+}
 
-  constructor(names: readonly LaneName[]) {
-    this.#names = names
+/**
+ * What this KME allocates from: the lanes that it owns, on a link with itself both; then what the
+ * peer has granted of its lane.
+ */
+export class OwnLanes {
+  readonly #owned: readonly LaneName[]
+  readonly #granting: LaneName | null
+  #allocators: readonly LaneAllocator[] = []
+  #watcher: UseWatcher | null = null
+
+  /** `granting`: the lane of which the peer may grant ranges. */
+  constructor(owned: readonly LaneName[], granting: LaneName | null = null) {
+    this.#owned = owned
+    this.#granting = granting
+  }
+
+  watch(watcher: UseWatcher): void {
+    this.#watcher = watcher
   }
 
   /**
@@ -25,19 +49,16 @@ export class OwnLanes {
    * read, so the state has it, or it is never committed: a commit names its session.
    */
   async reset(store: LaneStore, linkId: LinkId): Promise<void> {
+    const names = this.#granting ? [...this.#owned, this.#granting] : this.#owned
     // Asked for in one turn, the reads see one state.
     const [snapshot, ...stretches] = await Promise.all([
       store.readLink(linkId),
-      ...this.#names.map((name) => store.listStretches(linkId, name)),
+      ...names.map((name) => store.listStretches(linkId, name)),
     ])
-    this.#allocators = this.#names.map(
-      (name, i) => new LaneAllocator(name, snapshot.lanes[name], stretches[i] ?? []),
-    )
-  }
-
-  /** Nothing can be taken until the next reset. */
-  clear(): void {
-    this.#allocators = []
+    this.#allocators = names.map((name, i) => {
+      const role = name === this.#granting ? 'grantee' : 'owner'
+      return new LaneAllocator(name, snapshot.lanes[name], stretches[i] ?? [], role)
+    })
   }
 
   extend(snapshot: LinkSnapshot, appended: readonly LaneStretch[]): void {
@@ -47,6 +68,16 @@ export class OwnLanes {
         appended.filter((stretch) => stretch.lane === allocator.lane),
       )
     }
+  }
+
+  /** The peer has granted more of its lane. */
+  addGrant({ added, stretches }: AppliedGrant): void {
+    this.#allocatorOf(this.#granting)?.addGrant(added, stretches)
+  }
+
+  /** Bytes that can be taken, over all lanes. */
+  get freeBytes(): number {
+    return this.#allocators.reduce((sum, { freeBytes }) => sum + freeBytes, 0)
   }
 
   countKeys(keyLengthBytes: number): number {
@@ -59,13 +90,33 @@ export class OwnLanes {
     for (const allocator of this.#allocators) {
       const allocation = allocator.take(request)
       if (allocation.outcome === 'taken') {
+        this.#watcher?.taken(request.lengthBytes)
         return { lane: allocator.lane, range: allocation.range }
       }
       tooOld ||= allocation.outcome === 'too-old'
     }
+    this.#watcher?.short(request.lengthBytes)
     if (tooOld) {
       throw new KmeError('OPTIONS_NOT_MET', 'the key that is next was received too long ago')
     }
     throw new KmeError('KEYS_EXHAUSTED', 'not enough key on the link; try again later')
+  }
+
+  /**
+   * Takes about half of what the own lane has beyond `keepBytes`, and no more than is wanted, to be
+   * granted to the peer; null where that is too little.
+   */
+  takeForGrant(wantedBytes: number, keepBytes: number): LaneGrant | null {
+    const [lane] = this.#owned
+    const allocator = this.#allocatorOf(lane)
+    if (!lane || !allocator) return null
+    const spareBytes = allocator.freeBytes - keepBytes
+    if (spareBytes < LEAST_GRANT_BYTES) return null
+    const range = allocator.takeForGrant(Math.min(wantedBytes, Math.floor(spareBytes / 2)))
+    return range && { lane, range }
+  }
+
+  #allocatorOf(lane: LaneName | null | undefined): LaneAllocator | undefined {
+    return this.#allocators.find((allocator) => allocator.lane === lane)
   }
 }

@@ -10,6 +10,7 @@ import type { Destination } from '../ports/destination.ts'
 import type { Device } from './device.ts'
 import type { DeviceId, KmeId, LinkId, SaeId } from '../model/ids.ts'
 import { Devices } from './devices.ts'
+import { Grants } from './grants.ts'
 import { Greeter } from './greeter.ts'
 import { Inbox } from './inbox.ts'
 import type { Link } from './link.ts'
@@ -17,6 +18,7 @@ import { LinkDestination } from './link-destination.ts'
 import type { LinkParts } from './link-parts.ts'
 import type { LinkSnapshot } from '../ports/lane-store.ts'
 import { Messenger } from './messenger.ts'
+import { otherEnd } from '../model/lane.ts'
 import { OwnLanes } from './own-lanes.ts'
 import { PeerSaes } from './peer-saes.ts'
 import { SessionWork } from './session-work.ts'
@@ -64,7 +66,7 @@ export class PeerLink implements Link, PeerHandler {
     this.#state = state
     this.#peer = peer
     this.#saes = saes
-    const lanes = new OwnLanes([state.end])
+    const lanes = new OwnLanes([state.end], otherEnd(state.end))
     const greeter = new Greeter(parts, state, peer, () => lanes.reset(parts.store, this.linkId))
     this.#greeter = greeter
     this.#messenger = new Messenger(state, peer, greeter)
@@ -72,11 +74,14 @@ export class PeerLink implements Link, PeerHandler {
     const confirmations = new Confirmations(parts, state, this.#messenger)
     const devices = this.#makeDevices()
     this.#devices = devices
-    const work = { parts, state, messenger: this.#messenger, effects, confirmations, devices }
+    const owes = this.#owes
+    const grants = new Grants({ parts, state, lanes, greeter, owes })
+    const messenger = this.#messenger
+    const work = { parts, state, messenger, effects, confirmations, devices, grants }
     this.#work = new SessionWork(work)
     const judge = new BatchJudge(parts, effects)
     this.#inbox = new Inbox({
-      ...{ parts, state, lanes, greeter, judge, devices },
+      ...{ parts, state, lanes, greeter, grants, judge, devices },
       matched: () => {
         this.#work.matched()
       },
@@ -88,9 +93,7 @@ export class PeerLink implements Link, PeerHandler {
     this.destination = new LinkDestination({
       ...{ parts, state, lanes, confirmations, greeter, devices },
       ids: new DeliveryIds(parts.random),
-      owes: () => {
-        this.#work.owes()
-      },
+      owes,
     })
     state.onChange(() => {
       this.#kick()
@@ -151,6 +154,10 @@ export class PeerLink implements Link, PeerHandler {
 
   control(deviceId: DeviceId, name: string, value: ControlValue): Promise<void> {
     return this.#devices.control(deviceId, name, value)
+  }
+
+  readonly #owes = (): void => {
+    this.#work.owes()
   }
 
   #kick(): void {

@@ -3,6 +3,7 @@ import type { BatchEffects } from './batch-effects.ts'
 import type { Confirmations } from './confirmations.ts'
 import { Courier } from './courier.ts'
 import type { Devices } from './devices.ts'
+import type { Grants } from './grants.ts'
 import type { LinkParts } from './link-parts.ts'
 import type { LinkState, Session } from './link-state.ts'
 import { Loop } from '../support/loop.ts'
@@ -18,6 +19,7 @@ export interface SessionWorkParts {
   readonly effects: BatchEffects
   readonly confirmations: Confirmations
   readonly devices: Devices
+  readonly grants: Grants
 }
 
 /** What a link does by itself while it has a session: brings what is owed, and composes batches. */

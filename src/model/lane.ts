@@ -1,6 +1,6 @@
 import type { KmeId } from './ids.ts'
 import { compareBytewise } from './ids.ts'
-import type { RangeSet } from './range.ts'
+import { removeRanges, type RangeSet } from './range.ts'
 
 /**
  * A link has two lanes, named after the end that owns them. The verifier is the KME whose ID sorts
@@ -34,6 +34,25 @@ export interface LaneState {
   readonly usableBytes: number
   /** Allocated or dropped: never available again. */
   readonly consumed: RangeSet
+  /**
+   * Given by the owner to the other end to allocate from, as far as this end knows, and not consumed
+   * here. Nothing of it ever goes back to the owner.
+   */
+  readonly granted: RangeSet
 }
 
-export const EMPTY_LANE: LaneState = { appendedBytes: 0, usableBytes: 0, consumed: [] }
+export const EMPTY_LANE: LaneState = {
+  appendedBytes: 0,
+  usableBytes: 0,
+  consumed: [],
+  granted: [],
+}
+
+/** A grant of fewer bytes costs more than it brings. */
+export const LEAST_GRANT_BYTES = 4096
+
+/** What the owner of a lane may allocate from. */
+export const freeForOwner = ({ usableBytes, consumed, granted }: LaneState): RangeSet =>
+  usableBytes === 0
+    ? []
+    : removeRanges(removeRanges([{ start: 0, end: usableBytes }], consumed), granted)

@@ -5,9 +5,9 @@
 export const LEDGER_STATES = [
   'unverified', // received, not yet proven equal at both ends
   'sacrificed', // spent as one-time keys of equality proofs
-  'ownLane', // verified, in the lane from which this KME allocates
-  'otherLane', // verified, in the lane from which the peer allocates
-  'granted', // of the own lane, given to the peer to allocate from
+  'ownLane', // verified, in the lane of this KME
+  'otherLane', // verified, in the lane of the peer
+  'granted', // of either lane, given by its owner to the other end to allocate from, not yet used
   'held', // for an SAE registered here that has not fetched
   'delivered', // gone to the last SAE here; also where a 503 or a crash leaves open whether it has them
   'expired', // held, and nobody fetched in time

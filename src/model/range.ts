@@ -47,9 +47,21 @@ export const missingFrom = (set: RangeSet, range: Range): RangeSet => {
   return missing
 }
 
+/** What of `range` is in the set, in rising order. */
+export const presentIn = (set: RangeSet, range: Range): RangeSet =>
+  set
+    .map(({ start, end }) => ({
+      start: Math.max(start, range.start),
+      end: Math.min(end, range.end),
+    }))
+    .filter((part) => !isEmpty(part))
+
 /** The set without `range`. */
 export const removeRange = (set: RangeSet, range: Range): RangeSet =>
   isEmpty(range) ? set : set.flatMap((taken) => missingFrom([range], taken))
+
+export const removeRanges = (set: RangeSet, ranges: RangeSet): RangeSet =>
+  ranges.reduce(removeRange, set)
 
 export const overlaps = (set: RangeSet, range: Range): boolean =>
   set.some((taken) => taken.start < range.end && taken.end > range.start)

@@ -51,7 +51,12 @@ const blocks = z.array(block).max(MOST_BLOCKS)
 const piece = z.strictObject({ ref, offset: count, lengthBytes })
 const epoch = z.strictObject({ counter: positive, id: name128 })
 const laneName = z.enum(LANE_NAMES as ['verifier', 'follower'])
-const lane = z.strictObject({ appendedBytes: count, usableBytes: count, consumed: ranges })
+const lane = z.strictObject({
+  appendedBytes: count,
+  usableBytes: count,
+  consumed: ranges,
+  granted: ranges,
+})
 const knownOfPeer = z.strictObject({ generation: name128, life: count, commitCounter: count })
 
 export const helloSchema = z.strictObject({
@@ -95,6 +100,8 @@ const messageSchema = z.discriminatedUnion('kind', [
     timeToLiveMs: positive,
   }),
   z.strictObject({ kind: z.literal('drop'), lane: laneName, ranges }),
+  z.strictObject({ kind: z.literal('grant'), lane: laneName, ranges }),
+  z.strictObject({ kind: z.literal('want'), lengthBytes: positive }),
   z.strictObject({
     kind: z.literal('sae-list'),
     version: count,
@@ -150,7 +157,7 @@ export const responseSchema = z.strictObject({
 export const refusalSchema = z.strictObject({ message: z.string().max(MOST_TEXT) })
 
 /** Members that hold sets of ranges. */
-const RANGE_MEMBERS: ReadonlySet<string> = new Set(['consumed', 'ranges'])
+const RANGE_MEMBERS: ReadonlySet<string> = new Set(['consumed', 'granted', 'ranges'])
 
 /** JSON of a message: Buffers as hex, ranges as pairs. */
 export const encode = (value: unknown): string =>

@@ -21,10 +21,10 @@ export interface DeliveryStore extends AuditTrail {
   registerSaes(saeIds: readonly SaeId[]): Promise<SaeList>
 
   /**
-   * Allocates ranges of our lanes: in one transaction each range is consumed, its bytes leave the
+   * Allocates ranges of our lanes, and of what was granted to us of the peer's: in one transaction each range is consumed, its bytes leave the
    * lane, the delivery's record is written, and where slaves are registered here, their bytes are
    * kept for them. Returns the bytes of each, in order. Throws INTERNAL, with nothing changed, where
-   * a range is not usable or a byte of it is consumed: an allocator's mistake; LIFE_ENDED where the
+   * a range is not usable, a byte of it is consumed, or it is the peer's to allocate: an allocator's mistake; LIFE_ENDED where the
    * link is not greeted (any more).
    */
   commitDeliveries(
@@ -35,7 +35,7 @@ export interface DeliveryStore extends AuditTrail {
 
   /**
    * The peer's deliveries, applied once each. The same delivery as before: `done`. Else, if the
-   * peer owns the lane, no byte is consumed, the master is listed by that peer and every slave is
+   * peer owns the lane and the range is not granted to us, or it is of our lane and granted, no byte is consumed, the master is listed by that peer and every slave is
    * registered here: consumed, its bytes move into the delivery. Otherwise refused, and nothing of
    * it is retained.
    */
@@ -62,10 +62,10 @@ export interface DeliveryStore extends AuditTrail {
     moment: Moment,
   ): Promise<void>
 
-  /** Ranges of our lanes, consumed for no delivery, that the peer has not been told of. */
+  /** Ranges that this end allocates from, consumed for no delivery, that the peer has not been told of. */
   listPendingDrops(linkId: LinkId, limit: number): Promise<readonly LaneDrop[]>
   markDropped(write: OwnWrite, drops: readonly LaneDrop[]): Promise<void>
-  /** The peer drops ranges of its lane: consumed and erased here, but for what a delivery holds. */
+  /** The peer drops ranges that it allocates from: consumed and erased here, but for what a delivery holds. */
   applyDrops(
     linkId: LinkId,
     stamp: Stamp,

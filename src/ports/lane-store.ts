@@ -6,7 +6,7 @@ import type { KmeError } from '../errors.ts'
 import type { Ledger } from '../model/ledger.ts'
 import type { Moment } from '../model/moment.ts'
 import type { OfferOutcome } from './qkd-driver.ts'
-import type { RangeSet } from '../model/range.ts'
+import type { Range, RangeSet } from '../model/range.ts'
 
 /**
  * The store as the links see it: blocks, batches, lanes, and what each end knows of the other.
@@ -128,7 +128,25 @@ export interface LaneStore {
   /** Verifier: the follower knows that `batch` is closed. */
   markClosedTold(write: OwnWrite, batch: number): Promise<void>
 
-  /** When the bytes of a lane were received: one stretch per append, oldest first. */
+  /**
+   * Gives the peer a range of our lane to allocate from, and keeps it to be told until the peer has
+   * answered. Irrevocable in the epoch. Throws INTERNAL, with nothing changed, where the range is
+   * not usable, shorter than LEAST_GRANT_BYTES, or a byte of it is consumed or granted; LIFE_ENDED
+   * where the link is not greeted (any more).
+   */
+  commitGrant(write: OwnWrite, grant: LaneGrant): Promise<LinkSnapshot>
+  /** Grants that the peer has not acknowledged, oldest first: sent until answered. */
+  listPendingGrants(linkId: LinkId, limit: number): Promise<readonly LaneGrant[]>
+  markGranted(write: OwnWrite, grants: readonly LaneGrant[]): Promise<void>
+  /** The peer gives ranges of its lane; a range that comes again adds nothing. Refused where the lane is ours or not that long. */
+  applyGrants(
+    linkId: LinkId,
+    stamp: Stamp,
+    lane: LaneName,
+    ranges: RangeSet,
+  ): Promise<Stamped<AppliedGrant | 'refused'>>
+
+  /** When the bytes of a lane were received, oldest first. */
   listStretches(linkId: LinkId, lane: LaneName): Promise<readonly LaneStretch[]>
 
   /** The counters, as they stand. */
@@ -204,10 +222,23 @@ export interface HeardHello {
 export interface HelloAgreement {
   /** What the peer says of itself. */
   readonly peer: KnownOfPeer
-  /** Ranges of our own lanes that the peer knows as consumed: adopted, never the other way. */
+  /** Ranges from which only this end allocates and that the peer knows as consumed: adopted, never the other way. */
   readonly adopt: Readonly<Partial<Record<LaneName, RangeSet>>>
   /** Follower: batches up to this one are closed. */
   readonly closedBatch: number | null
+}
+
+export interface LaneGrant {
+  readonly lane: LaneName
+  readonly range: Range
+}
+
+export interface AppliedGrant {
+  readonly snapshot: LinkSnapshot
+  /** What this end may allocate from now and could not before. */
+  readonly added: RangeSet
+  /** When those bytes were received here. */
+  readonly stretches: readonly LaneStretch[]
 }
 
 export interface BlockQuestion extends AnnouncedBlock {
@@ -282,5 +313,7 @@ export interface LaneStretch {
 export interface LedgerRecount {
   readonly counters: Ledger
   /** Bytes that rows hold, for the states that have rows. */
-  readonly rows: Readonly<Record<'unverified' | 'ownLane' | 'otherLane' | 'held', number>>
+  readonly rows: Readonly<
+    Record<'unverified' | 'ownLane' | 'otherLane' | 'granted' | 'held', number>
+  >
 }

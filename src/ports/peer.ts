@@ -76,6 +76,8 @@ export type PeerMessage =
   | ClosedMessage
   | ConfirmMessage
   | DropMessage
+  | GrantMessage
+  | WantMessage
   | SaeListMessage
   | DriverMessage
 
@@ -129,6 +131,19 @@ export interface DropMessage {
   readonly kind: 'drop'
   readonly lane: LaneName
   readonly ranges: readonly Range[]
+}
+
+/** Ranges of the sender's lane that the receiver may allocate from, durably given. */
+export interface GrantMessage {
+  readonly kind: 'grant'
+  readonly lane: LaneName
+  readonly ranges: readonly Range[]
+}
+
+/** The sender runs short: asks for a grant of about so many bytes. `done` promises nothing. */
+export interface WantMessage {
+  readonly kind: 'want'
+  readonly lengthBytes: number
 }
 
 /** The SAEs registered at the sender: a whole list, its version rising. */

@@ -6,7 +6,7 @@ import type { DeliveryId } from '../model/key-id.ts'
 import type { DeviceId, Generation, KmeId, LinkId, RegistrationId, SaeId } from '../model/ids.ts'
 import type { Epoch, LaneName, LaneState } from '../model/lane.ts'
 import type { LaneDrop, SaeList } from '../ports/delivery-store.ts'
-import type { LaneStretch, LinkIdentity, Proposal } from '../ports/lane-store.ts'
+import type { LaneGrant, LaneStretch, LinkIdentity, Proposal } from '../ports/lane-store.ts'
 import type { Ledger } from '../model/ledger.ts'
 import type { Range } from '../model/range.ts'
 
@@ -106,6 +106,8 @@ export interface StoreTx {
   insertStretch(linkId: LinkId, stretch: LaneStretch): void
   /** By rising `start`. */
   listStretches(linkId: LinkId, lane: LaneName): readonly LaneStretch[]
+  /** Those that share a byte with the range, by rising `start`. */
+  findStretches(linkId: LinkId, lane: LaneName, range: Range): readonly LaneStretch[]
   /** Deletes stretches whose `end` is at or below `offset`. */
   deleteStretches(linkId: LinkId, lane: LaneName, offset: number): void
   /** Bytes of a chunk, or null. Fewer than CHUNK_BYTES only at the end of a lane. */
@@ -144,12 +146,19 @@ export interface StoreTx {
   writeHeld(row: DeliveryRow, bytes: Buffer): void
   deleteHeld(seq: number): void
 
-  // Ranges of own lanes that the peer has not been told of; in order of insertion.
+  // Ranges consumed for no delivery that the peer has not been told of; in order of insertion.
   insertPendingDrop(linkId: LinkId, drop: LaneDrop): void
   listPendingDrops(linkId: LinkId, limit: number): readonly LaneDrop[]
   /** Deletes the entry with exactly this lane and range, where there is one. */
   deletePendingDrop(linkId: LinkId, drop: LaneDrop): void
   deletePendingDrops(linkId: LinkId): void
+
+  // Ranges of the own lane that were granted and of which the peer has not been told; in order of insertion.
+  insertPendingGrant(linkId: LinkId, grant: LaneGrant): void
+  listPendingGrants(linkId: LinkId, limit: number): readonly LaneGrant[]
+  /** Deletes the entry with exactly this lane and range, where there is one. */
+  deletePendingGrant(linkId: LinkId, grant: LaneGrant): void
+  deletePendingGrants(linkId: LinkId): void
 
   // SAEs; each lookup is one row.
   /** Null where no list was ever written. */

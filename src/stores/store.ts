@@ -12,6 +12,7 @@ import type {
   SaeList,
 } from '../ports/delivery-store.ts'
 import type {
+  AppliedGrant,
   BatchEffect,
   BlockIntake,
   BlockQuestion,
@@ -19,6 +20,7 @@ import type {
   HeardHello,
   HelloAgreement,
   HelloTeaching,
+  LaneGrant,
   LaneStore,
   LaneStretch,
   LedgerRecount,
@@ -54,6 +56,7 @@ import * as deliveries from './operations/deliveries.ts'
 import * as drops from './operations/drops.ts'
 import * as expiry from './operations/expiry.ts'
 import * as fetching from './operations/fetch.ts'
+import * as grants from './operations/grants.ts'
 import * as intake from './operations/intake.ts'
 import * as links from './operations/links.ts'
 import * as recount from './operations/recount.ts'
@@ -218,6 +221,29 @@ export class Store implements LaneStore, DeliveryStore, AsyncDisposable {
     return this.#queue.run((tx) => {
       verdicts.markClosedTold(tx, write, batch)
     })
+  }
+
+  commitGrant(write: OwnWrite, grant: LaneGrant): Promise<LinkSnapshot> {
+    return this.#queue.run((tx) => grants.commitGrant(tx, write, grant))
+  }
+
+  listPendingGrants(linkId: LinkId, limit: number): Promise<readonly LaneGrant[]> {
+    return this.#queue.run((tx) => tx.listPendingGrants(linkId, limit))
+  }
+
+  markGranted(write: OwnWrite, told: readonly LaneGrant[]): Promise<void> {
+    return this.#queue.run((tx) => {
+      grants.markGranted(tx, write, told)
+    })
+  }
+
+  applyGrants(
+    linkId: LinkId,
+    stamp: Stamp,
+    lane: LaneName,
+    ranges: RangeSet,
+  ): Promise<Stamped<AppliedGrant | 'refused'>> {
+    return this.#queue.run((tx) => grants.applyGrants(tx, linkId, stamp, lane, ranges))
   }
 
   listStretches(linkId: LinkId, lane: LaneName): Promise<readonly LaneStretch[]> {

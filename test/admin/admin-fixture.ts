@@ -33,6 +33,7 @@ export const LINK: LinkView = {
       appendedBytes: 64,
       usableBytes: 64,
       consumedBytes: 32,
+      grantedBytes: 0,
       availableBytes: 32,
     },
     {
@@ -41,6 +42,7 @@ export const LINK: LinkView = {
       appendedBytes: 64,
       usableBytes: 64,
       consumedBytes: 0,
+      grantedBytes: 0,
       availableBytes: 64,
     },
   ],

@@ -172,7 +172,7 @@ export class Ends {
       const peer = (await this.other(end).refresh()).lanes
       await end.store.applyHello(end.write, {
         peer: this.other(end).self,
-        adopt: { [end.name]: peer[end.name].consumed },
+        adopt: { verifier: peer.verifier.consumed, follower: peer.follower.consumed },
         closedBatch: end.name === 'follower' ? this.verifier.snapshot.lastBatch : null,
       })
       await end.refresh()
@@ -278,8 +278,8 @@ export class Ends {
 export const checkLedger = async (store: Store, linkId: string): Promise<void> => {
   const { counters, rows } = await store.recountLedger(linkId)
   expect(ledgerDifference(counters)).toBe(0)
-  const { unverified, ownLane, otherLane, held } = counters.bytes
-  expect(rows).toEqual({ unverified, ownLane, otherLane, held })
+  const { unverified, ownLane, otherLane, granted, held } = counters.bytes
+  expect(rows).toEqual({ unverified, ownLane, otherLane, granted, held })
 }
 
 export const applied = <T>(answer: Stamped<T>): T => {

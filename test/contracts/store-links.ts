@@ -203,6 +203,7 @@ export const describeLinks = (open: OpenStore): void => {
           appendedBytes: 0,
           usableBytes: 0,
           consumed: [],
+          granted: [],
         })
         expect(await verifier.store.countUnconfirmed(LINK)).toBe(0)
         expect(await verifier.store.readCheckpoint(LINK, DEVICE)).toBeNull()

@@ -3,6 +3,7 @@ import { describeBatches } from './store-batches.ts'
 import { describeBlocks } from './store-blocks.ts'
 import { describeCommits } from './store-commits.ts'
 import { describeDeliveries } from './store-deliveries.ts'
+import { describeGrants } from './store-grants.ts'
 import { describeLinks } from './store-links.ts'
 import { describeSaes } from './store-saes.ts'
 import { describeSchedule } from './store-schedule.ts'
@@ -17,6 +18,7 @@ export const describeStore = (name: string, open: OpenStore): void => {
     describeBatches(open)
     describeSelfLinks(open)
     describeDeliveries(open)
+    describeGrants(open)
     describeSaes(open)
     describeCommits(open)
     describeSchedule(open)

@@ -62,7 +62,12 @@ describe('a hello between two new stores', () => {
 
 describe('a hello in one epoch', () => {
   test('is agreed, and what the peer knows as consumed of our lane is adopted', () => {
-    const lane = { appendedBytes: 100, usableBytes: 100, consumed: [{ start: 0, end: 32 }] }
+    const lane = {
+      appendedBytes: 100,
+      usableBytes: 100,
+      consumed: [{ start: 0, end: 32 }],
+      granted: [],
+    }
     const mine = snapshotOf('verifier', { lanes: { verifier: lane, follower: EMPTY_LANE } })
     const known = { ...lane, consumed: [{ start: 0, end: 64 }] }
     const theirs = snapshotOf('follower', { lanes: { verifier: known, follower: EMPTY_LANE } })
@@ -72,8 +77,45 @@ describe('a hello in one epoch', () => {
     })
   })
 
+  test('adopts in grants use of the peer’s lane, and of our lane only what was not granted', () => {
+    const owner = {
+      appendedBytes: 10_000,
+      usableBytes: 10_000,
+      consumed: [{ start: 0, end: 100 }],
+      granted: [{ start: 5000, end: 9100 }],
+    }
+    const grantee = {
+      ...owner,
+      consumed: [
+        { start: 0, end: 200 },
+        { start: 5000, end: 5040 },
+      ],
+      granted: [{ start: 5040, end: 9100 }],
+    }
+    const lanes = { verifier: owner, follower: EMPTY_LANE }
+    expect(
+      judge(
+        snapshotOf('verifier', { lanes }),
+        snapshotOf('follower', { lanes: { ...lanes, verifier: grantee } }),
+      ),
+    ).toMatchObject({ agreement: { adopt: { verifier: [{ start: 100, end: 200 }] } } })
+    const knownByOwner = { ...owner, consumed: [{ start: 4990, end: 6000 }] }
+    const adopt = judge(
+      snapshotOf('follower', { lanes: { ...lanes, verifier: grantee } }),
+      snapshotOf('verifier', { lanes: { ...lanes, verifier: knownByOwner } }),
+    )
+    expect(adopt).toMatchObject({
+      agreement: { adopt: { verifier: [{ start: 5040, end: 6000 }] } },
+    })
+  })
+
   test('never adopts use of the lane that the peer owns', () => {
-    const theirs = { appendedBytes: 64, usableBytes: 64, consumed: [{ start: 0, end: 64 }] }
+    const theirs = {
+      appendedBytes: 64,
+      usableBytes: 64,
+      consumed: [{ start: 0, end: 64 }],
+      granted: [],
+    }
     const mine = { ...theirs, consumed: [] }
     const decision = judge(
       snapshotOf('verifier', { lanes: { verifier: EMPTY_LANE, follower: mine } }),
@@ -93,7 +135,12 @@ describe('a hello in one epoch', () => {
   })
 
   test('is refused where the peer knows use of bytes that were never appended here', () => {
-    const beyond = { appendedBytes: 64, usableBytes: 64, consumed: [{ start: 0, end: 64 }] }
+    const beyond = {
+      appendedBytes: 64,
+      usableBytes: 64,
+      consumed: [{ start: 0, end: 64 }],
+      granted: [],
+    }
     const theirs = snapshotOf('follower', { lanes: { verifier: beyond, follower: EMPTY_LANE } })
     expect(judge(snapshotOf('verifier'), theirs).kind).toBe('refuse')
   })

@@ -11,7 +11,7 @@ describe('the allocator of a lane', () => {
   test('takes the oldest free bytes, each once, until the lane is short', () => {
     const lane = new LaneAllocator(
       'verifier',
-      { appendedBytes: 100, usableBytes: 100, consumed: [{ start: 0, end: 40 }] },
+      { appendedBytes: 100, usableBytes: 100, consumed: [{ start: 0, end: 40 }], granted: [] },
       [],
     )
     expect(lane.take(at(0, 32))).toEqual({ outcome: 'taken', range: { start: 40, end: 72 } })
@@ -23,7 +23,7 @@ describe('the allocator of a lane', () => {
   test('allocates only what is durable at both ends', () => {
     const lane = new LaneAllocator(
       'verifier',
-      { appendedBytes: 100, usableBytes: 20, consumed: [] },
+      { appendedBytes: 100, usableBytes: 20, consumed: [], granted: [] },
       [],
     )
     expect(lane.take(at(0, 32)).outcome).toBe('short')
@@ -34,7 +34,7 @@ describe('the allocator of a lane', () => {
   test('never takes a range that spans consumed bytes, and counts whole keys only', () => {
     const lane = new LaneAllocator(
       'follower',
-      { appendedBytes: 100, usableBytes: 100, consumed: [{ start: 30, end: 60 }] },
+      { appendedBytes: 100, usableBytes: 100, consumed: [{ start: 30, end: 60 }], granted: [] },
       [],
     )
     expect(lane.countKeys(16)).toBe(1 + 2)
@@ -47,7 +47,7 @@ describe('the allocator of a lane', () => {
       { lane: 'verifier' as const, start: 0, end: 50, receivedMs: 1_000 },
       { lane: 'verifier' as const, start: 50, end: 100, receivedMs: 9_000 },
     ]
-    const state = { appendedBytes: 100, usableBytes: 100, consumed: [] }
+    const state = { appendedBytes: 100, usableBytes: 100, consumed: [], granted: [] }
     const lane = new LaneAllocator('verifier', state, stretches)
     expect(lane.take(at(10_000, 32, 5_000)).outcome).toBe('too-old')
     expect(lane.freeBytes).toBe(100)
@@ -59,7 +59,7 @@ describe('the allocator of a lane', () => {
   })
 
   test('holds bytes whose age is not known for too old', () => {
-    const state = { appendedBytes: 64, usableBytes: 64, consumed: [] }
+    const state = { appendedBytes: 64, usableBytes: 64, consumed: [], granted: [] }
     const lane = new LaneAllocator('verifier', state, [])
     expect(lane.take(at(0, 32, 60_000)).outcome).toBe('too-old')
   })
@@ -67,7 +67,7 @@ describe('the allocator of a lane', () => {
   test('stays exact over many appends and keys of mixed sizes', () => {
     const lane = new LaneAllocator(
       'verifier',
-      { appendedBytes: 0, usableBytes: 0, consumed: [] },
+      { appendedBytes: 0, usableBytes: 0, consumed: [], granted: [] },
       [],
     )
     let usableBytes = 0

@@ -8,8 +8,10 @@ const CALM_STEPS = 20
 /** What a link has to do. */
 const work = async (world: ChaosWorld): Promise<void> => {
   const { dice } = world
-  if (dice.once(3)) world.makeBlock(true)
-  if (dice.once(2)) for (let i = dice.roll(5); i >= 0; i -= 1) world.draw(world.any())
+  if (dice.once(3)) world.makeBlock(true, 32 + dice.roll(dice.once(3) ? 20_000 : 2500))
+  // Mostly at one end, so that the other grants.
+  const from = dice.once(8) ? world.any() : world.a
+  if (dice.once(2)) for (let i = dice.roll(5); i >= 0; i -= 1) world.draw(from)
   const given = world.given.at(-1 - dice.roll(6))
   if (given && dice.once(3)) await world.fetchSome(given, 2)
 }
@@ -56,6 +58,7 @@ describe('a link under any schedule of faults', () => {
       // Otherwise the run has shown nothing.
       expect(world.given.length).toBeGreaterThan(20)
       expect(world.fetched).toBeGreaterThan(40)
+      expect(world.granted).toBeGreaterThan(0)
       await world.stop()
       // What is late on the wire.
       await world.clock.advanceAsync(5_000)

@@ -100,7 +100,12 @@ describe('the messages between two KMEs', () => {
   })
 
   test('carry a hello whole, with its sets of ranges', () => {
-    const lane = { appendedBytes: 64, usableBytes: 32, consumed: [{ start: 0, end: 32 }] }
+    const lane = {
+      appendedBytes: 64,
+      usableBytes: 32,
+      consumed: [{ start: 0, end: 32 }],
+      granted: [],
+    }
     const hello = {
       nonce: NAME,
       versions: [1],

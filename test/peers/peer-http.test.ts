@@ -15,7 +15,7 @@ import { eventually } from '../helpers/eventually.ts'
 import { systemRandom } from '../../src/support/system-clock.ts'
 
 const NAME = 'ab'.repeat(16)
-const lane = { appendedBytes: 0, usableBytes: 0, consumed: [] }
+const lane = { appendedBytes: 0, usableBytes: 0, consumed: [], granted: [] }
 const helloOf = (kmeId: string): Hello => ({
   nonce: NAME,
   versions: [1],

@@ -18,10 +18,6 @@ type DeliveryRows = Pick<
   | 'readHeld'
   | 'writeHeld'
   | 'deleteHeld'
-  | 'insertPendingDrop'
-  | 'listPendingDrops'
-  | 'deletePendingDrop'
-  | 'deletePendingDrops'
 >
 
 export const deliveryRows = (tables: MemoryTables): DeliveryRows => ({
@@ -56,7 +52,6 @@ export const deliveryRows = (tables: MemoryTables): DeliveryRows => ({
   deleteHeld: (seq) => {
     tables.held.delete(seq)
   },
-  ...dropRows(tables),
 })
 
 type DeliveryLists = Pick<
@@ -96,29 +91,6 @@ const deliveryLists = (tables: MemoryTables): DeliveryLists => ({
       .filter((row) => row.linkId === linkId && row.seq > after)
       .sort((a, b) => a.seq - b.seq)
       .slice(0, limit),
-})
-
-type DropRows = Pick<
-  DeliveryRows,
-  'insertPendingDrop' | 'listPendingDrops' | 'deletePendingDrop' | 'deletePendingDrops'
->
-
-const dropRows = (tables: MemoryTables): DropRows => ({
-  insertPendingDrop: (linkId, drop) => {
-    tables.drops.set(linkId, [...(tables.drops.get(linkId) ?? []), drop])
-  },
-  listPendingDrops: (linkId, limit) => (tables.drops.get(linkId) ?? []).slice(0, limit),
-  deletePendingDrop: (linkId, { lane, range }) => {
-    const drops = tables.drops.get(linkId) ?? []
-    const rest = drops.filter(
-      (drop) =>
-        drop.lane !== lane || drop.range.start !== range.start || drop.range.end !== range.end,
-    )
-    if (rest.length < drops.length) tables.drops.set(linkId, rest)
-  },
-  deletePendingDrops: (linkId) => {
-    tables.drops.delete(linkId)
-  },
 })
 
 const put = (tables: MemoryTables, row: DeliveryRow): void => {

@@ -9,6 +9,7 @@ type LaneRows = Pick<
   | 'writeLane'
   | 'insertStretch'
   | 'listStretches'
+  | 'findStretches'
   | 'deleteStretches'
   | 'readChunk'
   | 'writeChunk'
@@ -27,6 +28,10 @@ export const laneRows = (tables: MemoryTables): LaneRows => ({
     tables.stretches.set(key, [...(tables.stretches.get(key) ?? []), stretch])
   },
   listStretches: (linkId, lane) => tables.stretches.get(joinKey(linkId, lane)) ?? [],
+  findStretches: (linkId, lane, range) =>
+    (tables.stretches.get(joinKey(linkId, lane)) ?? []).filter(
+      ({ start, end }) => start < range.end && end > range.start,
+    ),
   deleteStretches: (linkId, lane, offset) => {
     const key = joinKey(linkId, lane)
     const stretches = tables.stretches.get(key) ?? []

@@ -1,7 +1,7 @@
 import type { AuditEntry } from '../../ports/audit.ts'
 import type { LaneDrop, SaeList } from '../../ports/delivery-store.ts'
 import type { LaneState } from '../../model/lane.ts'
-import type { LaneStretch, Proposal } from '../../ports/lane-store.ts'
+import type { LaneGrant, LaneStretch, Proposal } from '../../ports/lane-store.ts'
 import type { Ledger } from '../../model/ledger.ts'
 import type { Piece } from '../../model/block.ts'
 import type { BlockRow, DeliveryRow, LinkRow, StoreMeta, VerdictRow } from '../store-tx.ts'
@@ -35,6 +35,7 @@ export class MemoryTables {
   readonly unconfirmed: MemoryTable<number, DeliveryRow>
   readonly held: MaterialTable<number>
   readonly drops: MemoryTable<string, readonly LaneDrop[]>
+  readonly grants: MemoryTable<string, readonly LaneGrant[]>
   readonly saes: MemoryTable<string, SaeList>
   readonly audit: MemoryTable<number, AuditEntry>
   #lastSeq = 0
@@ -60,6 +61,7 @@ export class MemoryTables {
     this.unconfirmed = new MemoryTable(journal)
     this.held = new MaterialTable(journal)
     this.drops = new MemoryTable(journal)
+    this.grants = new MemoryTable(journal)
     this.saes = new MemoryTable(journal)
     this.audit = new MemoryTable(journal)
     this.meta.set('', { generation, hadGenerations: false, runningMs: 0 })

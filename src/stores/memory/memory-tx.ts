@@ -4,6 +4,7 @@ import { deliveryRows } from './delivery-rows.ts'
 import type { Journal } from './journal.ts'
 import { laneRows } from './lane-rows.ts'
 import { linkRows } from './link-rows.ts'
+import { dropRows, grantRows } from './pending-rows.ts'
 import type { MemoryTables } from './memory-tables.ts'
 import { saeRows } from './sae-rows.ts'
 
@@ -22,5 +23,7 @@ export const memoryTx = (journal: Journal, tables: MemoryTables): StoreTx => ({
   ...blockRows(tables),
   ...laneRows(tables),
   ...deliveryRows(tables),
+  ...dropRows(tables),
+  ...grantRows(tables),
   ...saeRows(tables),
 })

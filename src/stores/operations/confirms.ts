@@ -10,6 +10,7 @@ import type { DeliveryRow, StoreTx } from '../store-tx.ts'
 import { keepForSlaves } from './deliveries.ts'
 import { auditDelivery, findDeliveryProblem, isFree, rangeOfDelivery } from './delivery-rows.ts'
 import { entitleAll } from './entitlements.ts'
+import { isAllocatedByPeer } from './grants.ts'
 import { applyStamped } from './guard.ts'
 import type { LinkChange } from './link-change.ts'
 
@@ -29,22 +30,22 @@ const applyConfirm = (
   confirm: ConfirmMessage,
   moment: Moment,
 ): ConfirmOutcome => {
-  const problem = findDeliveryProblem(confirm) ?? findOwnerProblem(change, confirm)
+  const problem = findDeliveryProblem(confirm)
   if (problem) return refused(problem)
   const known = change.tx.findDelivery(confirm.deliveryId)
   if (known)
     return isSameDelivery(change, known, confirm) ? { outcome: 'done' } : clash(change, confirm)
+  const range = rangeOfDelivery(confirm)
   const lane = change.lanes.state(confirm.lane)
   // The owner may allocate as soon as it knows that a batch is appended here, before `closed` comes.
-  if (!isFree(lane, rangeOfDelivery(confirm), lane.appendedBytes)) return clash(change, confirm)
+  if (!isFree(lane, range, lane.appendedBytes)) return clash(change, confirm)
+  if (!isAllocatedByPeer(change, confirm.lane, range))
+    return refused('its range is not the sender’s')
   const stranger = findStranger(change, confirm)
   if (stranger) return refused(stranger)
   take(change, confirm, moment)
   return { outcome: 'done' }
 }
-
-const findOwnerProblem = (change: LinkChange, { lane }: Delivery): string | null =>
-  change.owns(lane) ? 'the lane is not the sender’s' : null
 
 const refused = (reason: string, conflict = false): ConfirmOutcome => ({
   outcome: 'refused',
@@ -66,6 +67,8 @@ const isSameDelivery = (change: LinkChange, row: DeliveryRow, confirm: ConfirmMe
   const known = row.delivery
   return (
     row.linkId === change.linkId &&
+    // Not one that was allocated here.
+    row.remoteKmeId === null &&
     sameEpoch(row.epoch, change.row.epoch) &&
     known.lane === confirm.lane &&
     known.offset === confirm.offset &&
@@ -100,7 +103,7 @@ const take = (change: LinkChange, confirm: ConfirmMessage, moment: Moment): void
   const epoch = change.requireEpoch()
   const { slaves } = confirm
   const delivery = deliveryOf(confirm)
-  const bytes = change.lanes.take(delivery.lane, rangeOfDelivery(delivery))
+  const bytes = change.take(delivery.lane, rangeOfDelivery(delivery))
   try {
     const row = tx.insertDelivery({
       linkId,

@@ -8,14 +8,9 @@ import type { NewDelivery } from '../../ports/delivery-store.ts'
 import type { OwnWrite } from '../../ports/lane-store.ts'
 import { wipe } from '../../support/wipe.ts'
 import type { DeliveryRow, StoreTx } from '../store-tx.ts'
-import {
-  auditDelivery,
-  findDeliveryProblem,
-  heldBytes,
-  isFree,
-  rangeOfDelivery,
-} from './delivery-rows.ts'
+import { auditDelivery, findDeliveryProblem, heldBytes, rangeOfDelivery } from './delivery-rows.ts'
 import { entitleAll } from './entitlements.ts'
+import { isAllocatable } from './grants.ts'
 import { applyOwn, lifeEnded } from './guard.ts'
 import type { LinkChange } from './link-change.ts'
 
@@ -44,7 +39,7 @@ const commitDelivery = (change: LinkChange, created: NewDelivery, moment: Moment
   const { tx, linkId } = change
   const epoch = change.requireEpoch()
   assertAllocatable(change, created)
-  const bytes = change.lanes.take(delivery.lane, rangeOfDelivery(delivery))
+  const bytes = change.take(delivery.lane, rangeOfDelivery(delivery))
   try {
     const row = tx.insertDelivery({
       linkId,
@@ -66,21 +61,18 @@ const commitDelivery = (change: LinkChange, created: NewDelivery, moment: Moment
   }
 }
 
-/** Bytes that left a lane are kept where slaves here may fetch them; else they are gone. */
+/** Bytes that were taken are kept where slaves here may fetch them; else they are gone. */
 export const keepForSlaves = (change: LinkChange, row: DeliveryRow, bytes: Buffer): void => {
-  const isHeld = row.slaves.length > 0
-  if (isHeld) change.tx.writeHeld(row, bytes)
-  const from = change.laneLedgerState(row.delivery.lane)
-  change.move(from, isHeld ? 'held' : 'delivered', bytes.length)
+  if (row.slaves.length === 0) return
+  change.tx.writeHeld(row, bytes)
+  change.move('delivered', 'held', bytes.length)
 }
 
 const assertAllocatable = (change: LinkChange, { delivery }: NewDelivery): void => {
-  const { tx, lanes, linkId } = change
-  const lane = lanes.state(delivery.lane)
+  const { tx, linkId } = change
   const isSound =
     findDeliveryProblem(delivery) === null &&
-    change.owns(delivery.lane) &&
-    isFree(lane, rangeOfDelivery(delivery), lane.usableBytes) &&
+    isAllocatable(change, delivery.lane, rangeOfDelivery(delivery)) &&
     tx.findDelivery(delivery.deliveryId) === null
   if (isSound) return
   throw new KmeError(

@@ -3,8 +3,9 @@ import type { LaneName } from '../../model/lane.ts'
 import type { LinkId } from '../../model/ids.ts'
 import type { OwnWrite, Stamped } from '../../ports/lane-store.ts'
 import type { Stamp } from '../../ports/peer.ts'
-import type { RangeSet } from '../../model/range.ts'
+import { missingFrom, type RangeSet } from '../../model/range.ts'
 import type { StoreTx } from '../store-tx.ts'
+import { isAllocatedByPeer } from './grants.ts'
 import { applyOwn, applyStamped } from './guard.ts'
 import type { LinkChange } from './link-change.ts'
 
@@ -23,11 +24,12 @@ export const applyDrops = (
   ranges: RangeSet,
 ): Stamped<'done' | 'refused'> =>
   applyStamped(tx, linkId, stamp, (change) => {
-    if (change.owns(lane) || !areInLane(change, lane, ranges)) return 'refused'
-    for (const range of ranges) {
-      // What is consumed already is with a delivery, which keeps it.
-      change.move('otherLane', 'dropped', change.lanes.erase(lane, range))
-    }
+    if (!areInLane(change, lane, ranges)) return 'refused'
+    const { consumed } = change.lanes.state(lane)
+    // What is consumed already is with a delivery, which keeps it.
+    const free = ranges.flatMap((range) => missingFrom(consumed, range))
+    if (!free.every((range) => isAllocatedByPeer(change, lane, range))) return 'refused'
+    for (const range of free) change.erase(lane, range, 'dropped')
     return 'done'
   })
 

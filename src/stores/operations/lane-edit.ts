@@ -2,7 +2,14 @@ import { KmeError } from '../../errors.ts'
 import type { Epoch, LaneName, LaneState } from '../../model/lane.ts'
 import type { LinkId } from '../../model/ids.ts'
 import type { LaneStretch } from '../../ports/lane-store.ts'
-import { addRange, contains, lengthOf, missingFrom, type Range } from '../../model/range.ts'
+import {
+  addRange,
+  contains,
+  lengthOf,
+  missingFrom,
+  removeRange,
+  type Range,
+} from '../../model/range.ts'
 import { wipe } from '../../support/wipe.ts'
 import { CHUNK_BYTES, type ChunkKey, type StoreTx } from '../store-tx.ts'
 
@@ -70,6 +77,12 @@ export class LaneEdit {
     return stretch
   }
 
+  /** The range, of which no byte is consumed or granted, is the other end's to allocate from. */
+  grant(lane: LaneName, range: Range): void {
+    const state = this.state(lane)
+    this.#setState(lane, { ...state, granted: addRange(state.granted, range) })
+  }
+
   /** Consumes a free range: its bytes leave the lane. The caller wipes them. */
   take(lane: LaneName, range: Range): Buffer {
     const taken = Buffer.alloc(lengthOf(range))
@@ -92,7 +105,11 @@ export class LaneEdit {
     const state = this.state(lane)
     const free = missingFrom(state.consumed, range)
     if (free.length === 0) return 0
-    this.#setState(lane, { ...state, consumed: addRange(state.consumed, range) })
+    this.#setState(lane, {
+      ...state,
+      consumed: addRange(state.consumed, range),
+      granted: removeRange(state.granted, range),
+    })
     for (const run of free) for (const span of spansOf(run)) this.#eraseSpan(lane, span)
     return free.reduce((sum, run) => sum + lengthOf(run), 0)
   }

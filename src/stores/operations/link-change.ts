@@ -2,6 +2,7 @@ import { KmeError } from '../../errors.ts'
 import { endOf, type Epoch, type LaneName, type LinkEnd } from '../../model/lane.ts'
 import type { LedgerState } from '../../model/ledger.ts'
 import type { LinkId } from '../../model/ids.ts'
+import { coveredBytes, lengthOf, overlaps, presentIn, type Range } from '../../model/range.ts'
 import type { LinkRow, StoreTx } from '../store-tx.ts'
 import { LaneEdit } from './lane-edit.ts'
 import { LedgerEdit } from './ledger-edit.ts'
@@ -46,8 +47,31 @@ export class LinkChange {
     return this.isSelf || lane === this.end
   }
 
+  /** Where the ledger has bytes of the lane that are free and not granted. */
   laneLedgerState(lane: LaneName): 'ownLane' | 'otherLane' {
     return this.owns(lane) ? 'ownLane' : 'otherLane'
+  }
+
+  /** Consumes a free range, all of it granted or none: the ledger has it delivered. The caller wipes the bytes. */
+  take(lane: LaneName, range: Range): Buffer {
+    const isGranted = overlaps(this.lanes.state(lane).granted, range)
+    const bytes = this.lanes.take(lane, range)
+    this.move(isGranted ? 'granted' : this.laneLedgerState(lane), 'delivered', bytes.length)
+    return bytes
+  }
+
+  /** Consumes and erases what is free of the range, granted or not. */
+  erase(lane: LaneName, range: Range, to: LedgerState): void {
+    const grantedBytes = coveredBytes(presentIn(this.lanes.state(lane).granted, range))
+    const erasedBytes = this.lanes.erase(lane, range)
+    this.move('granted', to, grantedBytes)
+    this.move(this.laneLedgerState(lane), to, erasedBytes - grantedBytes)
+  }
+
+  /** The range becomes the other end's to allocate from, or ours where the lane is not ours. */
+  grant(lane: LaneName, range: Range): void {
+    this.lanes.grant(lane, range)
+    this.move(this.laneLedgerState(lane), 'granted', lengthOf(range))
   }
 
   /** Something of the link changes: its commit counter will rise. */

@@ -1,7 +1,7 @@
 import { KmeError } from '../../errors.ts'
 import { endOf, LANE_NAMES, sameEpoch, type Epoch, type LaneName } from '../../model/lane.ts'
 import { emptyLedger } from '../../model/ledger.ts'
-import { isRangeSet, type RangeSet } from '../../model/range.ts'
+import { isRangeSet, missingFrom, presentIn, type Range, type RangeSet } from '../../model/range.ts'
 import type { Random } from '../../ports/clock.ts'
 import type { LinkId } from '../../model/ids.ts'
 import type { KnownOfPeer } from '../../ports/peer.ts'
@@ -87,7 +87,7 @@ export const applyHello = (
     if (known && peer.life < known.life) throw lifeEnded(change.linkId)
     const commitCounter = Math.max(peer.commitCounter, known?.commitCounter ?? 0)
     for (const lane of LANE_NAMES) {
-      if (change.owns(lane)) adoptRanges(change, lane, adopt[lane] ?? [])
+      adoptRanges(change, lane, adopt[lane] ?? [])
     }
     if (closedBatch !== null) closeUpTo(change, closedBatch)
     change.update({ knownOfPeer: { ...peer, commitCounter }, greeted: true, counting: true })
@@ -103,9 +103,15 @@ const adoptRanges = (change: LinkChange, lane: LaneName, ranges: RangeSet): void
     throw new KmeError('PROTOCOL', `link ${change.linkId}: the peer used bytes that no lane has`)
   }
   for (const range of ranges) {
-    const bytes = change.lanes.erase(lane, range)
-    change.move(change.laneLedgerState(lane), 'delivered', bytes)
+    // Of what the other end allocates from, this end learns by its confirms and drops only.
+    for (const part of allocatedHere(change, lane, range)) change.erase(lane, part, 'delivered')
   }
+}
+
+/** What of a range only this end can have allocated from: its own lane, and the grants that it has of the other. */
+const allocatedHere = (change: LinkChange, lane: LaneName, range: Range): RangeSet => {
+  const { granted } = change.lanes.state(lane)
+  return change.owns(lane) ? missingFrom(granted, range) : presentIn(granted, range)
 }
 
 /** Follower: what batches up to `batch` appended is usable. */
@@ -149,6 +155,7 @@ const dropRows = (tx: StoreTx, linkId: LinkId): void => {
   tx.deleteLanes(linkId)
   tx.deleteCheckpoints(linkId)
   tx.deletePendingDrops(linkId)
+  tx.deletePendingGrants(linkId)
   tx.writeProposal(linkId, null)
   tx.writeVerdict(linkId, null)
   tx.writeSuspects(linkId, [])

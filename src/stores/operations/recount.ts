@@ -2,7 +2,13 @@ import { endOf, LANE_NAMES, type LaneName } from '../../model/lane.ts'
 import { emptyLedger, type Ledger } from '../../model/ledger.ts'
 import type { LinkId } from '../../model/ids.ts'
 import type { LedgerRecount } from '../../ports/lane-store.ts'
-import { lengthOf, missingFrom, type Range } from '../../model/range.ts'
+import {
+  coveredBytes,
+  missingFrom,
+  presentIn,
+  removeRanges,
+  type RangeSet,
+} from '../../model/range.ts'
 import { wipe } from '../../support/wipe.ts'
 import { CHUNK_BYTES, type DeliveryRow, type LinkRow, type StoreTx } from '../store-tx.ts'
 import { heldBytes } from './delivery-rows.ts'
@@ -21,9 +27,15 @@ export const recountLedger = (tx: StoreTx, linkId: LinkId): LedgerRecount => {
     unverified: tx.sumUnverified(linkId),
     ownLane: 0,
     otherLane: 0,
+    granted: 0,
     held: countHeld(tx, linkId),
   }
-  for (const lane of LANE_NAMES) rows[laneState(row, lane)] += countLane(tx, linkId, lane)
+  for (const lane of LANE_NAMES) {
+    const { consumed, granted, appendedBytes } = tx.readLane(linkId, lane)
+    const free = missingFrom(consumed, { start: 0, end: appendedBytes })
+    rows[laneState(row, lane)] += countLane(tx, linkId, lane, removeRanges(free, granted))
+    rows.granted += countLane(tx, linkId, lane, granted)
+  }
   return { counters: readLedger(tx, linkId), rows }
 }
 
@@ -32,23 +44,15 @@ const laneState = ({ identity }: LinkRow, lane: LaneName): 'ownLane' | 'otherLan
     ? 'ownLane'
     : 'otherLane'
 
-/** Free bytes that chunks really cover. */
-const countLane = (tx: StoreTx, linkId: LinkId, lane: LaneName): number => {
-  const { consumed, appendedBytes } = tx.readLane(linkId, lane)
-  const free = missingFrom(consumed, { start: 0, end: appendedBytes })
+/** Bytes of the ranges that chunks really cover. */
+const countLane = (tx: StoreTx, linkId: LinkId, lane: LaneName, ranges: RangeSet): number => {
   let bytes = 0
   for (const { number, lengthBytes } of tx.listChunks(linkId, lane)) {
     const start = number * CHUNK_BYTES
-    const chunk = { start, end: start + lengthBytes }
-    for (const run of free) bytes += Math.max(0, lengthOf(overlapOf(run, chunk)))
+    bytes += coveredBytes(presentIn(ranges, { start, end: start + lengthBytes }))
   }
   return bytes
 }
-
-const overlapOf = (a: Range, b: Range): Range => ({
-  start: Math.max(a.start, b.start),
-  end: Math.min(a.end, b.end),
-})
 
 const countHeld = (tx: StoreTx, linkId: LinkId): number => {
   let bytes = 0

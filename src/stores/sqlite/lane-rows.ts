@@ -1,6 +1,7 @@
 import type { LaneName } from '../../model/lane.ts'
 import { EMPTY_LANE } from '../../model/lane.ts'
 import { SEAL_OVERHEAD_BYTES } from '../../sealing/envelope.ts'
+import type { LaneStretch } from '../../ports/lane-store.ts'
 import type { ChunkKey, StoreTx } from '../store-tx.ts'
 import type { RowContext } from './context.ts'
 import { decodeRanges, encodeRanges } from './json.ts'
@@ -11,6 +12,7 @@ interface LaneColumns {
   readonly appended: number
   readonly usable: number
   readonly consumed: string
+  readonly granted: string
 }
 
 interface StretchColumns {
@@ -28,17 +30,21 @@ interface ChunkColumns {
 const RUN_SIZE = 2 ** 32
 
 type LaneRows = Pick<StoreTx, 'readLane' | 'writeLane'>
-type StretchRows = Pick<StoreTx, 'insertStretch' | 'listStretches' | 'deleteStretches'>
+type StretchRows = Pick<
+  StoreTx,
+  'insertStretch' | 'listStretches' | 'findStretches' | 'deleteStretches'
+>
 type ChunkRows = Pick<StoreTx, 'readChunk' | 'writeChunk' | 'deleteChunk' | 'listChunks'>
 
 /** How far each lane is appended and consumed. */
 export const laneRows = (context: RowContext): LaneRows => {
   const { db } = context
   const select = db.prepare<LaneColumns>(
-    'SELECT appended, usable, consumed FROM lane WHERE link = ? AND lane = ?',
+    'SELECT appended, usable, consumed, granted FROM lane WHERE link = ? AND lane = ?',
   )
   const write = db.prepare(
-    'INSERT OR REPLACE INTO lane (link, lane, appended, usable, consumed) VALUES (?, ?, ?, ?, ?)',
+    `INSERT OR REPLACE INTO lane (link, lane, appended, usable, consumed, granted)
+     VALUES (?, ?, ?, ?, ?, ?)`,
   )
   return {
     readLane(linkId, lane) {
@@ -48,14 +54,24 @@ export const laneRows = (context: RowContext): LaneRows => {
         appendedBytes: row.appended,
         usableBytes: row.usable,
         consumed: decodeRanges(row.consumed),
+        granted: decodeRanges(row.granted),
       }
     },
     writeLane(linkId, lane, state) {
       const link = context.ensureLink(linkId)
-      write.run(link, lane, state.appendedBytes, state.usableBytes, encodeRanges(state.consumed))
+      const { appendedBytes, usableBytes } = state
+      const sets = [state.consumed, state.granted].map(encodeRanges)
+      write.run(link, lane, appendedBytes, usableBytes, ...sets)
     },
   }
 }
+
+const stretchOf = (lane: LaneName, row: StretchColumns): LaneStretch => ({
+  lane,
+  start: row.start_offset,
+  end: row.end_offset,
+  receivedMs: row.received_ms,
+})
 
 /** When the bytes of lanes were received. */
 export const stretchRows = (context: RowContext): StretchRows => {
@@ -63,6 +79,13 @@ export const stretchRows = (context: RowContext): StretchRows => {
   const select = db.prepare<StretchColumns>(
     `SELECT start_offset, end_offset, received_ms FROM stretch
      WHERE link = ? AND lane = ? ORDER BY start_offset`,
+  )
+  // The one that covers the start, and those that start in the range: they follow one another.
+  const find = db.prepare<StretchColumns>(
+    `SELECT start_offset, end_offset, received_ms FROM stretch
+     WHERE link = ? AND lane = ? AND start_offset < ? AND end_offset > ? AND start_offset >= coalesce(
+       (SELECT max(start_offset) FROM stretch WHERE link = ? AND lane = ? AND start_offset <= ?), 0)
+     ORDER BY start_offset`,
   )
   const insert = db.prepare(
     `INSERT INTO stretch (link, lane, start_offset, end_offset, received_ms)
@@ -77,12 +100,12 @@ export const stretchRows = (context: RowContext): StretchRows => {
       insert.run(context.ensureLink(linkId), lane, start, end, receivedMs)
     },
     listStretches: (linkId, lane) =>
-      select.all(context.findLink(linkId), lane).map((row) => ({
-        lane,
-        start: row.start_offset,
-        end: row.end_offset,
-        receivedMs: row.received_ms,
-      })),
+      select.all(context.findLink(linkId), lane).map((row) => stretchOf(lane, row)),
+    findStretches(linkId, lane, { start, end }) {
+      const link = context.findLink(linkId)
+      const rows = find.all(link, lane, end, start, link, lane, start)
+      return rows.map((row) => stretchOf(lane, row))
+    },
     deleteStretches(linkId, lane, offset) {
       remove.run(context.findLink(linkId), lane, offset, offset)
     },

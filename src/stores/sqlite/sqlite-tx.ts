@@ -5,10 +5,10 @@ import { blockLists, blockRows } from './block-rows.ts'
 import type { RowContext } from './context.ts'
 import { deliveryLists, deliveryRows, heldRows } from './delivery-rows.ts'
 import { checkpointRows, fingerprintKeyRows, materialRows } from './device-rows.ts'
-import { dropRows } from './drop-rows.ts'
 import { chunkRows, laneDeletion, laneRows, stretchRows } from './lane-rows.ts'
 import { ledgerRows } from './ledger-rows.ts'
 import { linkRows } from './link-rows.ts'
+import { dropRows, grantRows } from './pending-rows.ts'
 import { ownSaeRows, peerSaeRows } from './sae-rows.ts'
 import { storeRows } from './store-rows.ts'
 
@@ -39,6 +39,7 @@ export const sqliteTx = (context: RowContext): StoreTx => {
     ...deliveryLists(context),
     ...held,
     ...dropRows(context),
+    ...grantRows(context),
     ...ownSaeRows(context),
     ...peerSaeRows(context),
     ...auditRows(context),

@@ -34,6 +34,8 @@ export class ChaosWorld {
   #blocks = 0
   fetched = 0
   refused = 0
+  /** Grants that an end was seen to have of the other's lane. */
+  granted = 0
 
   constructor(seed: number, keyLifetimeMs: number) {
     this.dice = new Dice(seed)
@@ -132,6 +134,11 @@ export class ChaosWorld {
 
   async step(): Promise<void> {
     for (const end of this.both) end.pushNext()
+    for (const end of this.both) {
+      const { lanes } = await end.options.store.readLink(LINK_ID)
+      const lane = end === this.a ? 'follower' : 'verifier'
+      if (lanes[lane].granted.length > 0) this.granted += 1
+    }
     for (const { options, now } of this.both) await options.store.expireDeliveries(now(), 64)
     await this.clock.advanceAsync(STEP_MS)
   }
@@ -172,6 +179,7 @@ export class ChaosWorld {
           blocks: end.hasBlocksToCome ? 1 : 0,
           unconfirmed: await store.countUnconfirmed(LINK_ID),
           drops: (await store.listPendingDrops(LINK_ID, 10)).length,
+          grants: (await store.listPendingGrants(LINK_ID, 10)).length,
           // Fewer bytes wait for others.
           unverified: bytes.unverified < 256 ? 0 : bytes.unverified,
           open: openProposal ? 1 : 0,
@@ -193,8 +201,8 @@ export class ChaosWorld {
     for (const { options, fatal, observer } of this.both) {
       const { counters, rows } = await options.store.recountLedger(LINK_ID)
       expect(ledgerDifference(counters)).toBe(0)
-      const { unverified, ownLane, otherLane, held } = counters.bytes
-      expect({ unverified, ownLane, otherLane, held }).toEqual(rows)
+      const { unverified, ownLane, otherLane, granted, held } = counters.bytes
+      expect({ unverified, ownLane, otherLane, granted, held }).toEqual(rows)
       expect(fatal).toEqual([])
       const usual = new Set(['blocks-differ', 'simulated-keys'])
       expect(new Set([...usual, ...observer.names()])).toEqual(usual)
