@@ -51,19 +51,37 @@ export interface LabCertificate {
   readonly ca: Buffer
 }
 
+export interface KmeLabOptions {
+  /** Makes the authorities and certificates; default: as an operator does, with src/pki. */
+  readonly issuer?: LabIssuer
+}
+
+/** Makes certificates where src/pki would put them. */
+export interface LabIssuer {
+  readonly init: (folder: string) => Promise<unknown>
+  readonly issue: (
+    folder: string,
+    options: { readonly role: Role; readonly name: string },
+  ) => Promise<Pick<LabCertificate, 'certFile' | 'keyFile'> & { readonly caFile: string }>
+}
+
+const OPERATOR_ISSUER: LabIssuer = { init: initAuthorities, issue: issueCertificate }
+
 /** A folder with the certificates of some KMEs, their SAEs and an operator. */
 export class KmeLab {
   /** It has blanks in its name, for somebody's home has. */
   readonly folder: string
+  readonly #issuer: LabIssuer
   readonly #certificates = new Map<string, Promise<LabCertificate>>()
 
-  private constructor(folder: string) {
+  private constructor(folder: string, issuer: LabIssuer) {
     this.folder = folder
+    this.#issuer = issuer
   }
 
-  static async make(): Promise<KmeLab> {
-    const lab = new KmeLab(await mkdtemp(join(tmpdir(), 'two kmes ')))
-    await initAuthorities(lab.path('pki'))
+  static async make({ issuer = OPERATOR_ISSUER }: KmeLabOptions = {}): Promise<KmeLab> {
+    const lab = new KmeLab(await mkdtemp(join(tmpdir(), 'two kmes ')), issuer)
+    await issuer.init(lab.path('pki'))
     await writeFile(lab.path('simulator.key'), randomBytes(32), { mode: 0o600 })
     return lab
   }
@@ -103,7 +121,7 @@ export class KmeLab {
   }
 
   async #issue(role: Role, name: string): Promise<LabCertificate> {
-    const { certFile, keyFile, caFile } = await issueCertificate(this.path('pki'), { role, name })
+    const { certFile, keyFile, caFile } = await this.#issuer.issue(this.path('pki'), { role, name })
     const [cert, key, ca] = await Promise.all(
       [certFile, keyFile, caFile].map((file) => readFile(file)),
     )

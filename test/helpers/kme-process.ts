@@ -47,6 +47,14 @@ class Lines {
   }
 }
 
+export interface KmeProcessOptions {
+  readonly endWithParent: boolean
+  /** A command that runs the KME as its own process, such as `strace -D`. */
+  readonly wrap?: readonly string[]
+  /** Beside the environment of this process. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
 export interface CommandResult extends Ended {
   readonly out: readonly string[]
   readonly err: readonly string[]
@@ -60,12 +68,14 @@ export class KmeProcess {
   readonly #out = new Lines()
   readonly #err = new Lines()
   #end: Ended | null = null
-  #killed = false
+  #endsByItself = false
 
-  constructor(args: readonly string[], options: { readonly endWithParent: boolean }) {
-    const preload = options.endWithParent ? ['--import', END_WITH_PARENT] : []
-    const child = spawn(process.execPath, [...preload, ENTRY, ...args], {
-      stdio: [options.endWithParent ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+  constructor(args: readonly string[], { endWithParent, wrap = [], env = {} }: KmeProcessOptions) {
+    const preload = endWithParent ? ['--import', END_WITH_PARENT] : []
+    const [command = '', ...rest] = [...wrap, process.execPath, ...preload, ENTRY, ...args]
+    const child = spawn(command, rest, {
+      stdio: [endWithParent ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...env },
     })
     this.#child = child
     child.stdin?.on('error', () => undefined)
@@ -87,8 +97,11 @@ export class KmeProcess {
   }
 
   /** `keyspring serve -c FILE`; it ends with this process at the latest. */
-  static serve(configFile: string): KmeProcess {
-    return new KmeProcess(['serve', '-c', configFile], { endWithParent: true })
+  static serve(
+    configFile: string,
+    options: Omit<KmeProcessOptions, 'endWithParent'> = {},
+  ): KmeProcess {
+    return new KmeProcess(['serve', '-c', configFile], { ...options, endWithParent: true })
   }
 
   get pid(): number {
@@ -116,8 +129,13 @@ export class KmeProcess {
 
   /** Sends the signal without waiting for what becomes of it. */
   signal(signal: NodeJS.Signals): void {
-    if (signal === 'SIGKILL') this.#killed = true
+    if (signal === 'SIGKILL') this.expectEnd()
     this.#child.kill(signal)
+  }
+
+  /** From now on it is no complaint that it ends otherwise than in order. */
+  expectEnd(): void {
+    this.#endsByItself = true
   }
 
   /** Sends the signal and waits for the end; what ignores it for long is killed, and that is an error. */
@@ -146,7 +164,7 @@ export class KmeProcess {
       return wrong && !expected.some((pattern) => pattern.test(line))
     })
     const end = this.#end
-    if (!end || this.#killed || end.code === 0) return bad
+    if (!end || this.#endsByItself || end.code === 0) return bad
     return [...bad, `ended with ${String(end.code ?? end.signal)}:\n${this.tail()}`]
   }
 

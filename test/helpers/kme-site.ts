@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { stringify } from 'yaml'
 import { AdminClient, type LinkView } from '../../src/admin/client.ts'
 import { Etsi014Client } from '../../src/etsi014/client.ts'
-import { type Ended, KmeProcess, runKeyspring } from './kme-process.ts'
+import { type Ended, KmeProcess, type KmeProcessOptions, runKeyspring } from './kme-process.ts'
 import { HOST, type KmeLab } from './kme-lab.ts'
 import { patiently } from './patiently.ts'
 
@@ -65,12 +65,22 @@ export class KmeSite {
     return `https://${HOST}:${this.ports.sae}`
   }
 
-  /** Starts the process and waits until it answers operators. */
-  async start(): Promise<void> {
+  /** Starts the process. */
+  launch(options: Omit<KmeProcessOptions, 'endWithParent'> = {}): KmeProcess {
     if (this.process?.isRunning) throw new TypeError(`${this.kmeId} runs already`)
     if (this.process) this.#former.push(this.process)
-    const started = KmeProcess.serve(this.configFile)
-    this.process = started
+    this.process = KmeProcess.serve(this.configFile, options)
+    return this.process
+  }
+
+  /** Every process that it had, the present one last. */
+  get processes(): readonly KmeProcess[] {
+    return [...this.#former, ...(this.process ? [this.process] : [])]
+  }
+
+  /** Starts the process and waits until it answers operators. */
+  async start(): Promise<void> {
+    const started = this.launch()
     await patiently(async () => {
       if (!started.isRunning) throw new Error(`${this.kmeId} did not start:\n${started.tail()}`)
       return this.admin.ready().then(
@@ -129,7 +139,7 @@ export class KmeSite {
 
   /** What its processes wrote that they should not have. */
   complaints(): readonly string[] {
-    return [...this.#former, ...(this.process ? [this.process] : [])].flatMap((one) =>
+    return this.processes.flatMap((one) =>
       one.complaints(this.#expected).map((line) => `${this.kmeId}: ${line}`),
     )
   }

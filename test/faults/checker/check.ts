@@ -1,0 +1,38 @@
+import { checkBooksBalance, checkStores } from './books-balance.ts'
+import { checkDurableFirst } from './durable-first.ts'
+import { checkEverySlaveCan } from './every-slave-can.ts'
+import { checkIssuedOnce } from './one-key-one-id.ts'
+import { checkOnlyTheNamed } from './only-the-named.ts'
+import { checkSameBytes } from './same-bytes.ts'
+import { type Check, type Violation, breaking } from './evidence.ts'
+
+const p7 = breaking('P7')
+const behaviour = breaking('behaviour')
+
+/** P7: no key byte in the clear in a log, an answer of the admin listener, or a file of the store. */
+const checkNothingLeaks: Check = ({ leaks }) =>
+  leaks.map(({ where, form }) => p7(`bytes of a key as ${form} in ${where}`))
+
+/** Nothing unexpected was written or answered. */
+const checkBehaviour: Check = ({ complaints, draws, fetches }) => [
+  ...complaints.map((line) => behaviour(line)),
+  ...[...draws, ...fetches].flatMap(({ site, outcome }) =>
+    outcome.result === 'broken' ? [behaviour(`${site} answered: ${outcome.message}`)] : [],
+  ),
+]
+
+const CHECKS: readonly Check[] = [
+  checkIssuedOnce,
+  checkSameBytes,
+  checkOnlyTheNamed,
+  checkEverySlaveCan,
+  checkDurableFirst,
+  checkNothingLeaks,
+  checkBooksBalance,
+  checkStores,
+  checkBehaviour,
+]
+
+/** Judges the promises P1 to P8, and what stands beside them: whole stores, quiet logs. */
+export const check: (evidence: Parameters<Check>[0]) => readonly Violation[] = (evidence) =>
+  CHECKS.flatMap((one) => one(evidence))

@@ -1,0 +1,98 @@
+import type { AuditEntry } from '../../../src/ports/audit.ts'
+import { splitKeyId } from '../../../src/model/key-id.ts'
+import {
+  type Check,
+  type Evidence,
+  type Violation,
+  answeredDraws,
+  answeredFetches,
+  breaking,
+} from './evidence.ts'
+import type { Draw, Fetch, SiteName } from '../record.ts'
+
+const p5 = breaking('P5')
+
+const deliveryOf = (keyId: string): string => splitKeyId(keyId).deliveryId.toString('hex')
+
+/** The rows of one action, by delivery. */
+class Rows {
+  readonly #rows: ReadonlyMap<string, readonly AuditEntry[]>
+
+  constructor(audit: readonly AuditEntry[]) {
+    this.#rows = Map.groupBy(audit, ({ action, deliveryId }) => `${action} ${deliveryId}`)
+  }
+
+  of(action: AuditEntry['action'], deliveryId: string): readonly AuditEntry[] {
+    return this.#rows.get(`${action} ${deliveryId}`) ?? []
+  }
+}
+
+type Books = Readonly<Record<SiteName, Rows>>
+
+/**
+ * P5: whatever a client has an answer of is in the store that answered, and a delivery with slaves
+ * at the other site is in the store there: durable before the answer, it outlived each crash.
+ */
+export const checkDurableFirst: Check = (evidence) => {
+  const books: Books = {
+    a: new Rows(evidence.stores.a.audit),
+    b: new Rows(evidence.stores.b.audit),
+  }
+  return [
+    ...answeredDraws(evidence).flatMap((draw) => drawProblems(evidence, books, draw)),
+    ...answeredFetches(evidence).flatMap((fetch) => fetchProblems(evidence, books, fetch)),
+  ]
+}
+
+/** The store of that site, as it is now, never heard of it: it was put back to a copy of before. */
+const isForgotten = ({ restores }: Evidence, site: SiteName, call: Draw | Fetch): boolean =>
+  restores.some(
+    (restore) =>
+      restore.site === site &&
+      call.endedMs >= restore.copiedMs &&
+      call.startedMs <= restore.resumedMs,
+  )
+
+const drawProblems = (evidence: Evidence, books: Books, draw: Draw): readonly Violation[] => {
+  const deliveries = new Set(draw.keys.map(({ keyId }) => deliveryOf(keyId)))
+  if (deliveries.size !== 1)
+    return [p5(`an answer to ${draw.masterId} of ${deliveries.size} deliveries`)]
+  const deliveryId = [...deliveries].join('')
+  const remote = draw.slaves.find(({ site }) => site !== draw.site)?.site
+  const own = isForgotten(evidence, draw.site, draw) ? [] : ownProblems(books, draw, deliveryId)
+  const known = remote === undefined || isForgotten(evidence, remote, draw)
+  return known || books[remote].of('held', deliveryId).length === 1
+    ? own
+    : [...own, p5(`${deliveryId}: delivered at ${draw.site}, not in the store of ${remote}`)]
+}
+
+const ownProblems = (books: Books, draw: Draw, deliveryId: string): readonly Violation[] => {
+  const [row, ...more] = books[draw.site].of('delivered', deliveryId)
+  if (!row) return [p5(`${deliveryId}: answered, but not in the audit of ${draw.site}`)]
+  const named = draw.slaves
+    .map(({ saeId }) => saeId)
+    .sort()
+    .join(' ')
+  const isTrue =
+    row.keyCount === draw.keys.length &&
+    row.master === draw.masterId &&
+    [...row.saes].sort().join(' ') === named
+  return [
+    ...(more.length > 0 ? [p5(`${deliveryId}: ${more.length + 1} times in the audit`)] : []),
+    ...(isTrue ? [] : [p5(`${deliveryId}: the audit says something else than the answer`)]),
+  ]
+}
+
+const fetchProblems = (evidence: Evidence, books: Books, fetch: Fetch): readonly Violation[] => {
+  if (isForgotten(evidence, fetch.site, fetch)) return []
+  const byDelivery = Map.groupBy(fetch.keys, ({ keyId }) => deliveryOf(keyId))
+  return [...byDelivery].flatMap(([deliveryId, keys]) => {
+    const rows = books[fetch.site]
+      .of('fetched', deliveryId)
+      .filter(({ saes }) => saes.includes(fetch.saeId))
+    const count = rows.reduce((sum, { keyCount }) => sum + keyCount, 0)
+    return count >= keys.length
+      ? []
+      : [p5(`${deliveryId}: ${fetch.saeId} fetched it, but the audit of ${fetch.site} has not`)]
+  })
+}
