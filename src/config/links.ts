@@ -67,6 +67,11 @@ const pool = {
   lowWaterPercent: countField(0, 99)
     .default(60)
     .describe('They are told to go on when it has fallen to this share, in percent'),
+  maxAgeS: seconds(1)
+    .optional()
+    .describe(
+      'How long key may lie in the store before it is delivered, in seconds of running time: older key is dropped. Without it there is no limit',
+    ),
   keyLifetimeS: seconds(1)
     .default(86_400)
     .describe(

@@ -34,6 +34,7 @@ export const linkSettings = (
     maxAdditionalSlaves: link.maxAdditionalSlaves,
     keyLifetimeMs: msOfSeconds(link.keyLifetimeS),
   },
+  maxAgeMs: link.maxAgeS === undefined ? null : msOfSeconds(link.maxAgeS),
   poolBytes: link.poolKeys * bytesOfBits(link.keySizeBits),
   highWaterFraction: link.highWaterPercent / 100,
   lowWaterFraction: link.lowWaterPercent / 100,

@@ -5,6 +5,7 @@ import {
   lengthOf,
   presentIn,
   removeRange,
+  removeRanges,
 } from '../model/range.ts'
 import { LEAST_GRANT_BYTES, freeForOwner } from '../model/lane.ts'
 import type { LaneName, LaneState } from '../model/lane.ts'
@@ -42,6 +43,8 @@ export class LaneAllocator {
   #free: RangeSet
   #usableBytes: number
   readonly #ages: LaneAges
+  /** Too old to be delivered; the store has not dropped them yet. */
+  #aged: RangeSet = []
 
   constructor(
     lane: LaneName,
@@ -105,6 +108,33 @@ export class LaneAllocator {
     const range = { start, end: run.end }
     this.#remove(range)
     return range
+  }
+
+  /** What was received before `sinceMs` can be taken no more. */
+  retire(sinceMs: number): void {
+    for (const range of this.#ages.takeOlder(sinceMs)) {
+      this.#aged = addRanges(this.#aged, presentIn(this.#free, range))
+      this.#free = removeRange(this.#free, range)
+    }
+  }
+
+  /** Hands out retired bytes, each once, at most so many. */
+  takeAged(mostBytes: number): RangeSet {
+    const taken: Range[] = []
+    let openBytes = mostBytes
+    for (const { start, end } of this.#aged) {
+      if (openBytes === 0) break
+      const range = { start, end: Math.min(end, start + openBytes) }
+      openBytes -= lengthOf(range)
+      taken.push(range)
+    }
+    this.#aged = removeRanges(this.#aged, taken)
+    return taken
+  }
+
+  /** When the oldest free bytes were received, or before that; Infinity where there are none. */
+  get oldestMs(): number {
+    return this.#ages.oldestMs
   }
 
   #remove(range: Range): void {

@@ -30,6 +30,8 @@ export interface LinkSettings {
   /** How long a delivery waits for the peer. */
   readonly confirmDeadlineMs: number
   readonly limits: DestinationLimits
+  /** Key that was received longer ago is dropped, never delivered; null: no limit. */
+  readonly maxAgeMs: number | null
   /** Key of both lanes and unverified blocks together at which devices are told to pause, and to go on. */
   readonly poolBytes: number
   readonly highWaterFraction: number

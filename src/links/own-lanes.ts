@@ -10,7 +10,8 @@ import type {
   LinkSnapshot,
 } from '../ports/lane-store.ts'
 import type { LinkId } from '../model/ids.ts'
-import type { Range } from '../model/range.ts'
+import { coveredBytes, type Range } from '../model/range.ts'
+import type { LaneDrop } from '../ports/delivery-store.ts'
 
 export interface TakenRange {
   readonly lane: LaneName
@@ -31,12 +32,18 @@ export interface UseWatcher {
 export class OwnLanes {
   readonly #owned: readonly LaneName[]
   readonly #granting: LaneName | null
+  readonly #maxAgeMs: number | null
   #allocators: readonly LaneAllocator[] = []
   #watcher: UseWatcher | null = null
 
-  /** `granting`: the lane of which the peer may grant ranges. */
-  constructor(owned: readonly LaneName[], granting: LaneName | null = null) {
+  /** `maxAgeMs`: older bytes are never taken. `granting`: the lane of which the peer may grant ranges. */
+  constructor(
+    owned: readonly LaneName[],
+    maxAgeMs: number | null = null,
+    granting: LaneName | null = null,
+  ) {
     this.#owned = owned
+    this.#maxAgeMs = maxAgeMs
     this.#granting = granting
   }
 
@@ -86,6 +93,7 @@ export class OwnLanes {
 
   /** @throws KmeError KEYS_EXHAUSTED, OPTIONS_NOT_MET: nothing was taken */
   take(request: AllocationRequest): TakenRange {
+    this.#retire(request.nowMs)
     let tooOld = false
     for (const allocator of this.#allocators) {
       const allocation = allocator.take(request)
@@ -114,6 +122,28 @@ export class OwnLanes {
     if (spareBytes < LEAST_GRANT_BYTES) return null
     const range = allocator.takeForGrant(Math.min(wantedBytes, Math.floor(spareBytes / 2)))
     return range && { lane, range }
+  }
+
+  /** Takes bytes that have grown too old, at most so many, for the store to drop them. */
+  takeAged(nowMs: number, mostBytes: number): readonly LaneDrop[] {
+    this.#retire(nowMs)
+    let openBytes = mostBytes
+    return this.#allocators.flatMap((allocator) => {
+      const ranges = allocator.takeAged(openBytes)
+      openBytes -= coveredBytes(ranges)
+      return ranges.map((range) => ({ lane: allocator.lane, range }))
+    })
+  }
+
+  /** When the next bytes grow too old, or before that; Infinity where none ever do. */
+  get nextAgedMs(): number {
+    const oldestMs = Math.min(...this.#allocators.map((allocator) => allocator.oldestMs))
+    return this.#maxAgeMs === null ? Infinity : oldestMs + this.#maxAgeMs
+  }
+
+  #retire(nowMs: number): void {
+    if (this.#maxAgeMs === null) return
+    for (const allocator of this.#allocators) allocator.retire(nowMs - this.#maxAgeMs)
   }
 
   #allocatorOf(lane: LaneName | null | undefined): LaneAllocator | undefined {

@@ -1,4 +1,5 @@
 import type { Hello, Peer, PeerAnswer, PeerHandler, PeerMessage, Stamp } from '../ports/peer.ts'
+import { LaneAging } from './lane-aging.ts'
 import { LinkState } from './link-state.ts'
 import { KmeError } from '../errors.ts'
 import { BatchEffects } from './batch-effects.ts'
@@ -66,7 +67,7 @@ export class PeerLink implements Link, PeerHandler {
     this.#state = state
     this.#peer = peer
     this.#saes = saes
-    const lanes = new OwnLanes([state.end], otherEnd(state.end))
+    const lanes = new OwnLanes([state.end], parts.settings.maxAgeMs, otherEnd(state.end))
     const greeter = new Greeter(parts, state, peer, () => lanes.reset(parts.store, this.linkId))
     this.#greeter = greeter
     this.#messenger = new Messenger(state, peer, greeter)
@@ -77,7 +78,8 @@ export class PeerLink implements Link, PeerHandler {
     const owes = this.#owes
     const grants = new Grants({ parts, state, lanes, greeter, owes })
     const messenger = this.#messenger
-    const work = { parts, state, messenger, effects, confirmations, devices, grants }
+    const aging = new LaneAging({ parts, state, lanes, greeter })
+    const work = { parts, state, messenger, effects, confirmations, devices, grants, aging }
     this.#work = new SessionWork(work)
     const judge = new BatchJudge(parts, effects)
     this.#inbox = new Inbox({

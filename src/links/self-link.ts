@@ -8,12 +8,15 @@ import type { DeviceId, KmeId, LinkId } from '../model/ids.ts'
 import { Devices } from './devices.ts'
 import { isKmeError, messageOf } from '../errors.ts'
 import { LANE_NAMES } from '../model/lane.ts'
+import { LaneAging } from './lane-aging.ts'
 import type { Link } from './link.ts'
 import type { LinkParts } from './link-parts.ts'
 import { LinkState } from './link-state.ts'
 import { Loop } from '../support/loop.ts'
 import { OwnLanes } from './own-lanes.ts'
 import { SelfDestination } from './self-destination.ts'
+
+const AGE_AGAIN_MS = 500
 
 /**
  * A link of this KME with itself, for SAEs that are both registered here. It owns both lanes and is
@@ -26,7 +29,8 @@ export class SelfLink implements Link {
   readonly silent = false
   readonly #parts: LinkParts
   readonly #state: LinkState
-  readonly #lanes = new OwnLanes(LANE_NAMES)
+  readonly #lanes: OwnLanes
+  readonly #aging: Loop
   readonly #devices: Devices
   readonly #starter: Loop
   readonly #backoff: Backoff
@@ -42,6 +46,7 @@ export class SelfLink implements Link {
     this.peerKmeId = parts.settings.kmeId
     this.#parts = parts
     this.#state = state
+    this.#lanes = new OwnLanes(LANE_NAMES, parts.settings.maxAgeMs)
     this.#backoff = new Backoff({ random: parts.random, firstMs: 100, mostMs: 5_000 })
     this.#devices = new Devices(parts, state, {
       sendToOtherEnd: (deviceId, type, body) =>
@@ -56,10 +61,18 @@ export class SelfLink implements Link {
       lanes: this.#lanes,
       ids: new DeliveryIds(parts.random),
       devices: this.#devices,
-      endLife: () => {
-        state.endSession('a commit of this KME failed')
-        this.#starter.kick()
-      },
+      endLife: this.#endLife,
+    })
+    const aging = new LaneAging({
+      parts,
+      state,
+      lanes: this.#lanes,
+      greeter: { endLife: this.#endLife },
+    })
+    this.#aging = new Loop({
+      clock: parts.clock,
+      pass: async () => (state.session ? aging.pass(state.session) : null),
+      failed: (error) => this.#agingFailed(error),
     })
     this.#starter = new Loop({
       clock: parts.clock,
@@ -70,10 +83,12 @@ export class SelfLink implements Link {
 
   start(): void {
     this.#starter.start()
+    this.#aging.start()
   }
 
   async stop(): Promise<void> {
     await this.#starter.stop()
+    await this.#aging.stop()
     await this.#devices.stop()
     this.#state.endSession('stopped')
   }
@@ -114,6 +129,7 @@ export class SelfLink implements Link {
     this.#state.beginSession({ life, epoch, peerLife: life, sinceMs: now().runningMs })
     this.#backoff.reset()
     this.#devices.start()
+    this.#aging.kick()
     return null
   }
 
@@ -135,6 +151,17 @@ export class SelfLink implements Link {
       this.#state.endSession('the key store of this KME does not answer')
       this.#starter.kick()
     }
+  }
+
+  readonly #endLife = (): void => {
+    this.#state.endSession('a commit of this KME failed')
+    this.#starter.kick()
+  }
+
+  /** The life has ended, or ends: the next one begins with another look. */
+  #agingFailed(error: unknown): number {
+    if (isKmeError(error, 'STORE_CORRUPT')) this.#parts.fatal(error)
+    return AGE_AGAIN_MS
   }
 
   #failed(error: unknown): number {

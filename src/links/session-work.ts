@@ -4,6 +4,7 @@ import type { Confirmations } from './confirmations.ts'
 import { Courier } from './courier.ts'
 import type { Devices } from './devices.ts'
 import type { Grants } from './grants.ts'
+import type { LaneAging } from './lane-aging.ts'
 import type { LinkParts } from './link-parts.ts'
 import type { LinkState, Session } from './link-state.ts'
 import { Loop } from '../support/loop.ts'
@@ -20,6 +21,7 @@ export interface SessionWorkParts {
   readonly confirmations: Confirmations
   readonly devices: Devices
   readonly grants: Grants
+  readonly aging: LaneAging
 }
 
 /** What a link does by itself while it has a session: brings what is owed, and composes batches. */
@@ -29,6 +31,7 @@ export class SessionWork {
   readonly #owed: Courier
   readonly #courier: Loop
   readonly #composer: Loop
+  readonly #aging: Loop
   /** In it the peer has spoken, and what was put off was sent once more. */
   #earlyIn: Session | null = null
 
@@ -40,6 +43,12 @@ export class SessionWork {
       const again = await this.#owed.pass(session)
       // The peer's blocks may have come first: they match only now that ours are announced.
       if (again === 0) this.#composer.kick()
+      return again
+    })
+    this.#aging = this.#sessionLoop(async (session) => {
+      const again = await work.aging.pass(session)
+      // What was dropped here is owed to the peer.
+      if (again === 0) this.#courier.kick()
       return again
     })
     const composer = new BatchComposer(work)
@@ -55,16 +64,18 @@ export class SessionWork {
   start(): void {
     this.#courier.start()
     this.#composer.start()
+    this.#aging.start()
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.#composer.stop(), this.#courier.stop()])
+    await Promise.all([this.#composer.stop(), this.#courier.stop(), this.#aging.stop()])
   }
 
   /** There may be something to tell and something to compose. */
   kick(): void {
     this.#courier.kick()
     this.#composer.kick()
+    this.#aging.kick()
   }
 
   /** Something is owed to the peer. */

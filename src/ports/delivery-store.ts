@@ -5,7 +5,7 @@ import type { DeliveryId, KeyIdParts } from '../model/key-id.ts'
 import type { KmeId, LinkId, SaeId } from '../model/ids.ts'
 import type { LaneName } from '../model/lane.ts'
 import type { Moment } from '../model/moment.ts'
-import type { OwnWrite, Stamped } from './lane-store.ts'
+import type { LinkSnapshot, OwnWrite, Stamped } from './lane-store.ts'
 import type { Range, RangeSet } from '../model/range.ts'
 
 /**
@@ -64,6 +64,12 @@ export interface DeliveryStore extends AuditTrail {
 
   /** Ranges that this end allocates from, consumed for no delivery, that the peer has not been told of. */
   listPendingDrops(linkId: LinkId, limit: number): Promise<readonly LaneDrop[]>
+  /**
+   * Drops ranges that this end allocates from and that are too old: consumed, erased, and on a link
+   * to a peer to be told to it. Throws INTERNAL, with nothing changed, where a byte is not ours to
+   * allocate.
+   */
+  dropAged(write: OwnWrite, drops: readonly LaneDrop[]): Promise<LinkSnapshot>
   markDropped(write: OwnWrite, drops: readonly LaneDrop[]): Promise<void>
   /** The peer drops ranges that it allocates from: consumed and erased here, but for what a delivery holds. */
   applyDrops(

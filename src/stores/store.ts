@@ -318,6 +318,10 @@ export class Store implements LaneStore, DeliveryStore, AsyncDisposable {
     return this.#queue.run((tx) => tx.listPendingDrops(linkId, limit))
   }
 
+  dropAged(write: OwnWrite, aged: readonly LaneDrop[]): Promise<LinkSnapshot> {
+    return this.#queue.run((tx) => drops.dropAged(tx, write, aged))
+  }
+
   markDropped(write: OwnWrite, told: readonly LaneDrop[]): Promise<void> {
     return this.#queue.run((tx) => {
       drops.markDropped(tx, write, told)

@@ -122,7 +122,7 @@ describe('an error', () => {
     ])
   })
 
-  test.each(['redeliveryWindowS', 'maxAgeS', 'constructor', 'toString'])(
+  test.each(['redeliveryWindowS', 'constructor', 'toString'])(
     'refuses the option %s of a link as unknown',
     (name) => {
       const lines = problemsOf({ [`links[0].${name}`]: 1 })

@@ -299,6 +299,38 @@ export const describeGrants = (open: OpenStore): void => {
       })
     })
 
+    test('aged bytes are dropped by whoever allocates them, and by nobody else', async () => {
+      await withEnds(open, async (ends) => {
+        const { verifier, follower } = ends
+        await granted(ends)
+        const aged = (end: End, start: number, stop: number) =>
+          end.store.dropAged(end.write, [{ lane: 'verifier', range: { start, end: stop } }])
+        for (const [end, start, stop] of [
+          [verifier, 4999, 5001],
+          [follower, 4999, 5001],
+          [follower, 0, 32],
+          [verifier, 9990, 10_001],
+        ] as const) {
+          await expect(aged(end, start, stop)).rejects.toMatchObject({ code: 'INTERNAL' })
+          expect(await end.store.listPendingDrops(LINK, 10)).toEqual([])
+        }
+        await aged(verifier, 0, 4000)
+        await aged(follower, 5000, 6000)
+        for (const end of ends.both) {
+          const pending = await end.store.listPendingDrops(LINK, 10)
+          const ranges = pending.map(({ range }) => range)
+          const stamp = ends.stamp(end)
+          const { store } = ends.other(end)
+          expect(applied(await store.applyDrops(LINK, stamp, 'verifier', ranges))).toBe('done')
+        }
+        for (const end of ends.both) {
+          expect((await end.ledger()).bytes).toMatchObject({ dropped: 5000, granted: 3096 })
+        }
+        const [a, b] = [await verifier.refresh(), await follower.refresh()]
+        expect(a.lanes).toEqual(b.lanes)
+      })
+    })
+
     test('ends with its epoch', async () => {
       await withEnds(open, async (ends) => {
         const { verifier, follower } = ends

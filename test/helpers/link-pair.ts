@@ -91,6 +91,7 @@ export class Site {
         maxAdditionalSlaves: 16,
         keyLifetimeMs: 3_600_000,
       },
+      maxAgeMs: null,
       poolBytes: 3_200_000,
       highWaterFraction: 0.8,
       lowWaterFraction: 0.6,

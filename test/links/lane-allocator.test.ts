@@ -83,4 +83,54 @@ describe('the allocator of a lane', () => {
     }
     expect(lane.freeBytes).toBe(usableBytes - expectedStart)
   })
+
+  test('takes nothing that was retired for its age, and hands it out to be dropped, each byte once', () => {
+    const stretches = [
+      { lane: 'verifier' as const, start: 0, end: 5000, receivedMs: 2_000 },
+      { lane: 'verifier' as const, start: 5000, end: 9000, receivedMs: 1_000 },
+      { lane: 'verifier' as const, start: 9000, end: 9500, receivedMs: 9_000 },
+    ]
+    const state = { appendedBytes: 9500, usableBytes: 9500, consumed: [], granted: [] }
+    const lane = new LaneAllocator('verifier', state, stretches)
+    lane.retire(1_000)
+    expect(lane.freeBytes).toBe(9500)
+    lane.retire(1_001)
+    expect(lane.freeBytes).toBe(5500)
+    expect(lane.oldestMs).toBe(2_000)
+    expect(lane.take(at(0, 4990))).toMatchObject({ range: { start: 0, end: 4990 } })
+    lane.retire(5_000)
+    expect(lane.takeAged(1000)).toEqual([{ start: 4990, end: 5990 }])
+    expect(lane.takeAged(100_000)).toEqual([{ start: 5990, end: 9000 }])
+    expect(lane.takeAged(100_000)).toEqual([])
+    expect(lane.take(at(0, 500))).toMatchObject({ range: { start: 9000, end: 9500 } })
+  })
+
+  test('of the other’s lane takes what was granted, and knows its age', () => {
+    const stretches = [
+      { lane: 'follower' as const, start: 0, end: 6000, receivedMs: 1_000 },
+      { lane: 'follower' as const, start: 6000, end: 20_000, receivedMs: 9_000 },
+    ]
+    const granted = [{ start: 10_000, end: 15_000 }]
+    const state = { appendedBytes: 20_000, usableBytes: 0, consumed: [], granted }
+    const lane = new LaneAllocator('follower', state, stretches, 'grantee')
+    lane.extend(20_000, [])
+    expect(lane.freeBytes).toBe(5000)
+    lane.addGrant([{ start: 1000, end: 8000 }], stretches)
+    expect(lane.take(at(10_000, 32, 5_000)).outcome).toBe('too-old')
+    lane.retire(5_000)
+    expect(lane.takeAged(100_000)).toEqual([{ start: 1000, end: 6000 }])
+    expect(lane.take(at(10_000, 32, 5_000))).toMatchObject({ range: { start: 6000 } })
+    expect(lane.take(at(10_000, 5000, 5_000))).toMatchObject({ range: { start: 10_000 } })
+  })
+
+  test('gives from the end of what is free, and keeps the rest', () => {
+    const state = { appendedBytes: 50_000, usableBytes: 50_000, consumed: [], granted: [] }
+    const lane = new LaneAllocator('verifier', state, [])
+    const first = lane.takeForGrant(10_000)
+    expect(first).toEqual({ start: 40_448, end: 50_000 })
+    expect(lane.takeForGrant(1)).toEqual({ start: 40_448 - 4096, end: 40_448 })
+    expect(lane.freeBytes).toBe(40_448 - 4096)
+    expect(lane.takeForGrant(1_000_000)).toEqual({ start: 0, end: 40_448 - 4096 })
+    expect(lane.takeForGrant(4096)).toBeNull()
+  })
 })

@@ -43,6 +43,7 @@ const makeSelfLink = async (roles: readonly ('leader' | 'follower' | 'both')[]):
         maxAdditionalSlaves: 16,
         keyLifetimeMs: 60_000,
       },
+      maxAgeMs: null,
       poolBytes: 1_000_000,
       highWaterFraction: 0.8,
       lowWaterFraction: 0.6,

@@ -1,13 +1,14 @@
 import type { LaneDrop } from '../../ports/delivery-store.ts'
 import type { LaneName } from '../../model/lane.ts'
 import type { LinkId } from '../../model/ids.ts'
-import type { OwnWrite, Stamped } from '../../ports/lane-store.ts'
+import type { LinkSnapshot, OwnWrite, Stamped } from '../../ports/lane-store.ts'
 import type { Stamp } from '../../ports/peer.ts'
 import { missingFrom, type RangeSet } from '../../model/range.ts'
 import type { StoreTx } from '../store-tx.ts'
-import { isAllocatedByPeer } from './grants.ts'
+import { isAllocatable, isAllocatedByPeer, outOfStep } from './grants.ts'
 import { applyOwn, applyStamped } from './guard.ts'
 import type { LinkChange } from './link-change.ts'
+import { savedSnapshot } from './links.ts'
 
 export const markDropped = (tx: StoreTx, write: OwnWrite, drops: readonly LaneDrop[]): void => {
   applyOwn(tx, write, (change) => {
@@ -15,6 +16,17 @@ export const markDropped = (tx: StoreTx, write: OwnWrite, drops: readonly LaneDr
     if (drops.length > 0) change.touch()
   })
 }
+
+export const dropAged = (tx: StoreTx, write: OwnWrite, drops: readonly LaneDrop[]): LinkSnapshot =>
+  applyOwn(tx, write, (change) => {
+    for (const { lane, range } of drops) {
+      if (!isAllocatable(change, lane, range))
+        throw outOfStep(change.linkId, lane, range, 'dropped')
+      change.erase(lane, range, 'dropped')
+      if (!change.isSelf) tx.insertPendingDrop(change.linkId, { lane, range })
+    }
+    return savedSnapshot(change)
+  })
 
 export const applyDrops = (
   tx: StoreTx,

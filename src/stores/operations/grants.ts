@@ -49,16 +49,21 @@ export const commitGrant = (
       change.owns(lane) &&
       !change.isSelf &&
       isAllocatable(change, lane, range)
-    if (!isSound) throw outOfStep(change.linkId, lane, range)
+    if (!isSound) throw outOfStep(change.linkId, lane, range, 'granted')
     change.grant(lane, range)
     tx.insertPendingGrant(change.linkId, { lane, range })
     return savedSnapshot(change)
   })
 
-const outOfStep = (linkId: LinkId, lane: LaneName, { start, end }: Range): KmeError =>
+export const outOfStep = (
+  linkId: LinkId,
+  lane: LaneName,
+  { start, end }: Range,
+  what: 'granted' | 'dropped',
+): KmeError =>
   new KmeError(
     'INTERNAL',
-    `link ${linkId}: bytes ${start} to ${end} of the ${lane}'s lane cannot be granted; the ` +
+    `link ${linkId}: bytes ${start} to ${end} of the ${lane}'s lane cannot be ${what}; the ` +
       'allocator is out of step with the store',
   )
 

@@ -155,6 +155,7 @@ export class ChaosEnd {
         maxAdditionalSlaves: 16,
         keyLifetimeMs,
       },
+      maxAgeMs: null,
       poolBytes: 3_200_000,
       highWaterFraction: 0.8,
       lowWaterFraction: 0.6,
