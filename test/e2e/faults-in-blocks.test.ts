@@ -87,11 +87,11 @@ describe('a block that differs at the two ends', () => {
         expect(link.ledger.receivedBytes).toBe(BLOCKS * BLOCK_BYTES)
         expect(isBalanced(link)).toBe(true)
         // Of the one block, but for what it gave to the proofs that found it; all the rest is there.
-        const { quarantined, ownLane, otherLane, sacrificed } = link.ledger.bytes
+        const { quarantined, ownLane, otherLane, granted, sacrificed } = link.ledger.bytes
         expect(quarantined).toBeGreaterThan(BAD_BYTE - 3 * PROOF_BYTES)
         expect(quarantined).toBeLessThanOrEqual(BLOCK_BYTES)
         expect(sacrificed).toBeLessThanOrEqual(PROOF_BYTES * MOST_PROOFS)
-        expect(ownLane + otherLane + quarantined + sacrificed).toBe(BLOCKS * BLOCK_BYTES)
+        expect(ownLane + otherLane + granted + quarantined + sacrificed).toBe(BLOCKS * BLOCK_BYTES)
         const alarms = await kme.site.admin.alarms()
         expect(alarms.map(({ name }) => name)).toContain('blocks-differ')
       }
@@ -99,9 +99,9 @@ describe('a block that differs at the two ends', () => {
       const { ledger } = await pair.a.site.link()
       const keys = await deliverAll(pair)
       const delivered = keys.reduce((sum, { length }) => sum + length, 0)
-      const { ownLane, otherLane } = ledger.bytes
+      const { ownLane, otherLane, granted } = ledger.bytes
       // To the last key that fits, and none of the bad block is among them.
-      expect(ownLane + otherLane - delivered).toBeLessThan(2 * 8)
+      expect(ownLane + otherLane + granted - delivered).toBeLessThan(2 * 8)
       expect(hasRepeatedWindow([...keys, here])).toBe(false)
       expect(hasRepeatedWindow([...keys, there])).toBe(false)
     },
