@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
+import type { MemoryReading, ProbeAnswer, ProbeRequest, StallReading } from './probe.ts'
 
 /** Ends a child whose pipe to this process closes, however this process ended. */
 const END_WITH_PARENT = new URL('../src/demo/end-with-parent.ts', import.meta.url).href
+const PROBE = new URL('./probe.ts', import.meta.url).href
 const STOP_MS = 20_000
 const TAIL_LINES = 8
 
@@ -24,6 +26,8 @@ export class Child implements AsyncDisposable {
   readonly #process: ChildProcess
   readonly #logFile: string
   #running = true
+  /** The benchmark wants it to end. */
+  #asked = false
 
   constructor({ name, execArgv = [], script, args, logFile }: ChildOptions) {
     this.name = name
@@ -33,8 +37,8 @@ export class Child implements AsyncDisposable {
       // A process group of its own: Ctrl-C is for the benchmark, which then ends its children in order.
       this.#process = spawn(
         process.execPath,
-        ['--import', END_WITH_PARENT, ...execArgv, script, ...args],
-        { stdio: ['pipe', log, log], detached: true },
+        ['--import', END_WITH_PARENT, '--import', PROBE, ...execArgv, script, ...args],
+        { stdio: ['pipe', log, log, 'ipc'], detached: true },
       )
     } finally {
       closeSync(log)
@@ -56,8 +60,42 @@ export class Child implements AsyncDisposable {
     return this.#process.pid ?? 0
   }
 
-  get isRunning(): boolean {
-    return this.#running
+  /** Should it end by itself, the benchmark ends with it. */
+  endsBenchmark(stop: AbortController): void {
+    void this.ended.then(async () => {
+      if (!this.#asked) stop.abort(await this.failure())
+    })
+  }
+
+  /** From now on until `stalls` its event loop is watched. */
+  async watch(): Promise<void> {
+    await this.#ask('watch')
+  }
+
+  /** What was seen since `watch`. */
+  async stalls(): Promise<StallReading> {
+    return (await this.#ask('stalls')) as StallReading
+  }
+
+  /** Its memory, before or after garbage was collected. */
+  async memory(when: 'as-it-is' | 'collected'): Promise<MemoryReading> {
+    return (await this.#ask(when === 'collected' ? 'collect' : 'memory')) as MemoryReading
+  }
+
+  /** The next message that it sends. @throws Error where it ends before */
+  async message(): Promise<unknown> {
+    const message = Promise.withResolvers<unknown>()
+    this.#process.once('message', message.resolve)
+    try {
+      return await Promise.race([
+        message.promise,
+        this.ended.then(async () => {
+          throw await this.failure()
+        }),
+      ])
+    } finally {
+      this.#process.off('message', message.resolve)
+    }
   }
 
   /** What it wrote. */
@@ -78,6 +116,7 @@ export class Child implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#asked = true
     if (!this.#running) return
     this.#process.kill('SIGTERM')
     const timer = setTimeout(() => {
@@ -85,5 +124,11 @@ export class Child implements AsyncDisposable {
     }, STOP_MS)
     await this.ended
     clearTimeout(timer)
+  }
+
+  async #ask(request: ProbeRequest): Promise<ProbeAnswer> {
+    const answer = this.message()
+    this.#process.send(request)
+    return (await answer) as ProbeAnswer
   }
 }

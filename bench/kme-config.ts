@@ -5,10 +5,22 @@ import { HOST } from './ports.ts'
 
 export const LINK_ID = 'bench'
 
+/** What one pair of KMEs has that another has not. */
+export interface PairSettings {
+  /** Both lanes together, and when the devices pause and go on. */
+  readonly poolKeys: number
+  readonly highWaterPercent: number
+  readonly lowWaterPercent: number
+  readonly blockBytes: number
+  readonly keyLifetimeS: number
+}
+
 /** One of the two KMEs: names, ports and files. */
 export interface SiteSpec {
   readonly kmeId: string
   readonly saeId: string
+  /** More SAEs that are registered here. */
+  readonly crowd: readonly string[]
   readonly ports: { readonly sae: number; readonly peer: number; readonly admin: number }
   readonly certificate: CertificateFiles
 }
@@ -19,16 +31,11 @@ export interface ConfigParts {
   readonly other: SiteSpec
   /** Where the two ends of the simulated device meet, and whether this one listens. */
   readonly device: { readonly port: number; readonly leads: boolean }
+  readonly settings: PairSettings
 }
 
-/**
- * Both lanes together. A direction is drawn from one lane only, so the two KMEs serve in turn; the
- * low mark is far down, so that the lanes are full when a slice begins and the device seldom runs.
- */
-const POOL = { poolKeys: 400_000, highWaterPercent: 80, lowWaterPercent: 10 }
 /** Much more than is drawn. */
 const KEY_RATE_BPS = 400_000_000
-const BLOCK_BYTES = 65_536
 
 const listener = ({ certificates, own }: ConfigParts, port: number, role: Role) => ({
   host: HOST,
@@ -43,7 +50,7 @@ const listener = ({ certificates, own }: ConfigParts, port: number, role: Role) 
   ],
 })
 
-const deviceOf = ({ device }: ConfigParts) => {
+const deviceOf = ({ device, settings }: ConfigParts) => {
   const meeting = { host: HOST, port: device.port }
   return {
     id: 'sim',
@@ -51,7 +58,7 @@ const deviceOf = ({ device }: ConfigParts) => {
     driver: 'simulator',
     options: {
       secretKeyRateBps: KEY_RATE_BPS,
-      blockBytes: BLOCK_BYTES,
+      blockBytes: settings.blockBytes,
       ...(device.leads ? { listen: meeting } : { connect: meeting }),
       secretFile: 'simulator.key',
     },
@@ -60,7 +67,8 @@ const deviceOf = ({ device }: ConfigParts) => {
 
 /** The configuration of one KME; all that is not said here is as it comes. */
 export const configText = (parts: ConfigParts): string => {
-  const { own, other } = parts
+  const { own, other, settings } = parts
+  const { poolKeys, highWaterPercent, lowWaterPercent, keyLifetimeS } = settings
   return stringify({
     version: 1,
     kme: { id: own.kmeId },
@@ -75,10 +83,16 @@ export const configText = (parts: ConfigParts): string => {
       kekFile: `${own.kmeId}/kek.key`,
     },
     identity: { rules: [{ ca: 'sae-ca', from: 'cn' }] },
-    saes: [{ id: own.saeId, ca: 'sae-ca' }],
+    saes: [own.saeId, ...own.crowd].map((id) => ({ id, ca: 'sae-ca' })),
     peers: [{ id: other.kmeId, host: HOST, port: other.ports.peer, ca: 'kme-ca' }],
     links: [
-      { id: LINK_ID, peer: other.kmeId, confirm: 'peer', ...POOL, devices: [deviceOf(parts)] },
+      {
+        id: LINK_ID,
+        peer: other.kmeId,
+        confirm: 'peer',
+        ...{ poolKeys, highWaterPercent, lowWaterPercent, keyLifetimeS },
+        devices: [deviceOf(parts)],
+      },
     ],
     allowSimulated: true,
   })

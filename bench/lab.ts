@@ -1,41 +1,33 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { AdminClient, type LinkView } from '../src/admin/client.ts'
-import { Etsi014Client } from '../src/etsi014/client.ts'
 import type { BareServerSettings } from './bare-server.ts'
 import { Certificates, type ClientTls } from './certificates.ts'
 import { Child } from './child.ts'
-import { type ConfigParts, LINK_ID, type SiteSpec, configText } from './kme-config.ts'
+import type { PairSettings, SiteSpec } from './kme-config.ts'
 import { HOST, freePorts } from './ports.ts'
+import { Site, type SiteGround } from './site.ts'
 
-const KEYSPRING = fileURLToPath(new URL('../bin/keyspring.js', import.meta.url))
 const BARE_SERVER = fileURLToPath(new URL('./bare-server.ts', import.meta.url))
-const POLL_MS = 100
-
-/** One KME that runs, and who talks to it. */
-export interface Site {
-  readonly kmeId: string
-  readonly saeId: string
-  readonly saePort: number
-  readonly child: Child
-  readonly admin: AdminClient
-  readonly tls: ClientTls
-  /** Draws keys beforehand. */
-  readonly client: Etsi014Client
-}
 
 export interface BareServer {
   readonly port: number
   readonly child: Child
 }
 
+/** An SAE that is registered at the first KME, beside the one that all others have. */
+export interface CrowdMember {
+  readonly saeId: string
+  readonly tls: ClientTls
+}
+
+/** Two KMEs and a bare server, which run. */
 export interface Lab extends AsyncDisposable {
   readonly a: Site
   readonly b: Site
   readonly bare: BareServer
+  readonly crowd: readonly CrowdMember[]
 }
 
 export interface LabParts {
@@ -46,44 +38,57 @@ export interface LabParts {
   readonly stop: AbortController
 }
 
-/** What is made once, whichever process it is for. */
-interface Ground {
-  readonly parts: LabParts
-  readonly opened: AsyncDisposableStack
-  readonly folder: string
-  readonly certificates: Certificates
-  readonly operator: ClientTls
+export interface LabSettings extends PairSettings {
+  /** SAEs of the first KME beside its own. */
+  readonly crowd: number
 }
 
-/** Two KMEs and a bare server, each a process, with a folder of their own that is removed in the end. */
-export const startLab = async (parts: LabParts): Promise<Lab> => {
+/**
+ * Starts two KMEs and a bare server, each a process, with a folder of their own that is removed in the
+ * end. The lanes may still be empty but for the first key.
+ */
+export const startLab = async (parts: LabParts, settings: LabSettings): Promise<Lab> => {
   await using opened = new AsyncDisposableStack()
   const folder = await mkdtemp(join(parts.parent, 'keyspring-bench-'))
   opened.defer(() => rm(folder, { recursive: true, force: true }))
   const certificates = await Certificates.make(join(folder, 'pki'))
   const operator = await certificates.issueClient('operator', 'operator')
-  const ground = { parts, opened, folder, certificates, operator }
-  const [specA, specB, devicePort, barePort] = await plan(certificates)
+  const ground: SiteGround = { ...parts, folder, certificates, operator }
+  const crowd = await gatherCrowd(certificates, settings.crowd)
+  const [ownA, ownB, devicePort, barePort] = await plan(certificates, crowd)
   await writeFile(join(folder, 'simulator.key'), randomBytes(32), { mode: 0o600 })
-  const bare = startBare(ground, specA, barePort)
-  const device = { port: devicePort }
-  const configA = { certificates, own: specA, other: specB, device: { ...device, leads: true } }
-  const configB = { certificates, own: specB, other: specA, device: { ...device, leads: false } }
-  const a = await startSite(ground, configA)
-  const b = await startSite(ground, configB)
-  for (const site of [a, b]) await untilReady(site, parts.stop.signal)
+  const bare = startBare(ground, ownA, barePort)
+  opened.use(bare.child)
+  const site = async (own: SiteSpec, other: SiteSpec, leads: boolean): Promise<Site> => {
+    const device = { port: devicePort, leads }
+    return opened.use(await Site.start(ground, { certificates, own, other, device, settings }))
+  }
+  const a = await site(ownA, ownB, true)
+  const b = await site(ownB, ownA, false)
+  for (const one of [a, b]) await one.untilReady()
   const held = opened.move()
-  return { a, b, bare, [Symbol.asyncDispose]: () => held.disposeAsync() }
+  return { a, b, bare, crowd, [Symbol.asyncDispose]: () => held.disposeAsync() }
+}
+
+const gatherCrowd = async (certificates: Certificates, count: number): Promise<CrowdMember[]> => {
+  const crowd: CrowdMember[] = []
+  for (let i = 0; i < count; i += 1) {
+    const saeId = `sae-${String(i)}`
+    crowd.push({ saeId, tls: await certificates.issueClient('sae', saeId) })
+  }
+  return crowd
 }
 
 const plan = async (
   certificates: Certificates,
+  crowd: readonly CrowdMember[],
 ): Promise<readonly [SiteSpec, SiteSpec, number, number]> => {
   const ports = await freePorts(8)
   const [sae1 = 0, peer1 = 0, admin1 = 0, sae2 = 0, peer2 = 0, admin2 = 0] = ports
   const spec = async (letter: string, listens: SiteSpec['ports']): Promise<SiteSpec> => ({
     kmeId: `kme-${letter}`,
     saeId: `sae-${letter}`,
+    crowd: letter === 'a' ? crowd.map(({ saeId }) => saeId) : [],
     ports: listens,
     certificate: await certificates.issue('kme', `kme-${letter}`),
   })
@@ -95,25 +100,12 @@ const plan = async (
   ]
 }
 
-/** A child that ends by itself ends the benchmark. */
-const keep = ({ parts, opened }: Ground, child: Child): Child => {
-  let ours = false
-  opened.use(child)
-  opened.defer(() => {
-    ours = true
-  })
-  void child.ended.then(async () => {
-    if (!ours) parts.stop.abort(await child.failure())
-  })
-  return child
-}
-
-const startBare = (ground: Ground, spec: SiteSpec, port: number): BareServer => {
-  const { certificates, folder } = ground
+const startBare = (ground: SiteGround, { certificate }: SiteSpec, port: number): BareServer => {
+  const { certificates, folder, stop } = ground
   const settings: BareServerSettings = {
     host: HOST,
     port,
-    ...spec.certificate,
+    ...certificate,
     caFile: certificates.caFile('sae'),
     crlFile: certificates.crlFile('sae'),
   }
@@ -123,51 +115,6 @@ const startBare = (ground: Ground, spec: SiteSpec, port: number): BareServer => 
     args: [JSON.stringify(settings)],
     logFile: join(folder, 'bare.log'),
   })
-  return { port, child: keep(ground, child) }
-}
-
-const startSite = async (ground: Ground, config: ConfigParts): Promise<Site> => {
-  const { parts, opened, folder, certificates, operator } = ground
-  const { kmeId, saeId, ports } = config.own
-  const configFile = join(folder, `${kmeId}.yaml`)
-  const logFile = join(folder, `${kmeId}.log`)
-  await mkdir(join(folder, kmeId), { mode: 0o700 })
-  await writeFile(configFile, configText(config), { mode: 0o600 })
-  const command = (name: string, args: readonly string[], execArgv: readonly string[]): Child =>
-    new Child({ name, script: KEYSPRING, args, execArgv, logFile })
-  {
-    await using init = command('store init', ['store', 'init', '-c', configFile], [])
-    await init.succeed()
-  }
-  const { profileDir } = parts
-  const profile =
-    profileDir === null
-      ? []
-      : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`, `--cpu-prof-name=${kmeId}.cpuprofile`]
-  const child = keep(ground, command(kmeId, ['serve', '-c', configFile], profile))
-  const tls = await certificates.issueClient('sae', saeId)
-  const client = new Etsi014Client({ url: `https://${HOST}:${String(ports.sae)}`, ...tls })
-  opened.use(client)
-  const admin = new AdminClient({ url: `https://${HOST}:${String(ports.admin)}`, ...operator })
-  return { kmeId, saeId, saePort: ports.sae, child, admin, tls, client }
-}
-
-const untilReady = async ({ admin }: Site, signal: AbortSignal): Promise<void> => {
-  const ready = (): Promise<boolean> =>
-    admin.ready().then(
-      (answer) => answer.ready,
-      () => false,
-    )
-  while (!(await ready())) await sleep(POLL_MS, undefined, { signal })
-}
-
-export const linkOf = async ({ admin }: Site): Promise<LinkView> => (await admin.link(LINK_ID)).link
-
-/** Waits until `enough` says so of the site's link. */
-export const untilLink = async (
-  site: Site,
-  enough: (link: LinkView) => boolean,
-  signal: AbortSignal,
-): Promise<void> => {
-  while (!enough(await linkOf(site))) await sleep(POLL_MS, undefined, { signal })
+  child.endsBenchmark(stop)
+  return { port, child }
 }

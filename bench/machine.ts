@@ -1,8 +1,7 @@
 import Database from 'better-sqlite3'
-import { closeSync, fsyncSync, openSync, statfsSync, unlinkSync, writeSync } from 'node:fs'
+import { statfsSync } from 'node:fs'
 import { cpus, release, totalmem } from 'node:os'
-import { join } from 'node:path'
-import { performance } from 'node:perf_hooks'
+import type { DiskSync } from './disk.ts'
 import { median } from './statistics.ts'
 
 /** What the figures depend on. */
@@ -20,24 +19,6 @@ export interface Machine {
 }
 
 const SYNCS = 60
-const PAGE = Buffer.alloc(4096, 0x5a)
-
-const fsyncMs = (dir: string): number => {
-  const file = join(dir, `.keyspring-bench-sync-${String(process.pid)}`)
-  const handle = openSync(file, 'wx', 0o600)
-  try {
-    const times = Array.from({ length: SYNCS }, () => {
-      const startedMs = performance.now()
-      writeSync(handle, PAGE)
-      fsyncSync(handle)
-      return performance.now() - startedMs
-    })
-    return median(times)
-  } finally {
-    closeSync(handle)
-    unlinkSync(file)
-  }
-}
 
 const sqliteVersion = (): string => {
   const database = new Database(':memory:')
@@ -48,7 +29,7 @@ const sqliteVersion = (): string => {
   }
 }
 
-export const describeMachine = (dir: string): Machine => {
+export const describeMachine = (disk: DiskSync): Machine => {
   const processors = cpus()
   return {
     cpuModel: processors[0]?.model.trim() ?? 'unknown',
@@ -59,7 +40,7 @@ export const describeMachine = (dir: string): Machine => {
     node: process.versions.node,
     openssl: process.versions.openssl,
     sqlite: sqliteVersion(),
-    fsyncMs: fsyncMs(dir),
+    fsyncMs: median(disk.sample(SYNCS)),
   }
 }
 

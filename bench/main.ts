@@ -1,20 +1,17 @@
-/** `npm run bench`: two KMEs beside a bare server, measured in one run. */
+/** `npm run bench`: two KMEs beside a bare server, measured in one run and held against the budgets. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
 import { resolve } from 'node:path'
-import { Case, type CaseResult, type DrawnKeys } from './cases.ts'
-import { cpuTimeUs, ticksPerSecond } from './cpu-time.ts'
-import { type Lab, linkOf, startLab, untilLink } from './lab.ts'
+import { type JudgedBudget, failuresIn, judge } from './budgets.ts'
+import { DiskSync } from './disk.ts'
 import { describeMachine, isInMemory } from './machine.ts'
-import { KEY_SIZE_BITS } from './operations.ts'
 import { type Options, USAGE, UsageError, readOptions } from './options.ts'
-import { type IntakeResult, type Results, errorsIn, firstErrorIn, reportOf } from './report.ts'
+import { failureLine, jsonOf, reportOf } from './report.ts'
+import { type Results, errorsIn, firstErrorIn } from './results.ts'
+import { measureAll } from './run.ts'
 import { replaceSection } from './section.ts'
 
 const SECTION = 'bench'
-/** The device pauses a little above that. */
-const FULL_SHARE = 0.75
-const WARM_UP_CONNECTIONS = 32
 const EXIT_USAGE = 2
 
 const say = (text: string): void => {
@@ -38,57 +35,27 @@ const folderOf = ({ dir }: Options): string => {
   throw new UsageError(`${folder} is in memory: name a folder on a disk with --dir`)
 }
 
-const fill = async ({ a, b }: Lab, hertz: number, signal: AbortSignal): Promise<IntakeResult> => {
-  const cpuUs = (): number => cpuTimeUs(a.child.pid, hertz) + cpuTimeUs(b.child.pid, hertz)
-  const keysNow = async (): Promise<number> => {
-    const { lanes } = await linkOf(a)
-    return Math.floor(((lanes[0].usableBytes + lanes[1].usableBytes) * 8) / KEY_SIZE_BITS)
-  }
-  const before = { keys: await keysNow(), cpuUs: cpuUs(), ms: performance.now() }
-  const { keys: pool } = await linkOf(a)
-  const full = (pool.max * FULL_SHARE * KEY_SIZE_BITS) / 8
-  for (const site of [a, b]) {
-    await untilLink(
-      site,
-      ({ lanes }) => lanes[0].availableBytes + lanes[1].availableBytes >= full,
-      signal,
-    )
-  }
-  const keys = (await keysNow()) - before.keys
-  const seconds = (performance.now() - before.ms) / 1000
-  return { keys, seconds, cpuUsPerKey: (cpuUs() - before.cpuUs) / keys }
-}
-
 const measure = async (options: Options, stop: AbortController): Promise<Results> => {
   const parent = folderOf(options)
   const profileDir = options.profile === null ? null : resolve(options.profile)
-  const { plan } = options
-  const { signal } = stop
+  const { plan, command } = options
   const startedAt = new Date().toISOString()
-  const machine = describeMachine(parent)
-  const hertz = ticksPerSecond()
-  say('starting two KMEs and a bare server')
-  await using lab = await startLab({ parent, profileDir, stop })
-  say('filling the lanes')
-  const intake = await fill(lab, hertz, signal)
-  const drawn: DrawnKeys = new Map()
-  const cases: CaseResult[] = []
-  const parts = { lab, plan, hertz, signal }
-  say('warming up')
-  for (const operation of new Set(plan.cases.map((spec) => spec.operation))) {
-    await new Case(parts, { operation, connections: WARM_UP_CONNECTIONS }, drawn).warmUp()
-  }
-  for (const spec of plan.cases) {
-    say(`${spec.operation} at ${String(spec.connections)}`)
-    cases.push(await new Case(parts, spec, drawn).run())
-  }
-  return { startedAt, command: options.command, machine, intake, cases }
+  const startedMs = performance.now()
+  using disk = new DiskSync(parent)
+  const machine = describeMachine(disk)
+  const found = await measureAll({ plan, parent, disk, profileDir, stop, say })
+  const seconds = (performance.now() - startedMs) / 1000
+  return { startedAt, seconds, command, machine, ...found }
 }
 
-const publish = (results: Results, { out, markdown }: Options): void => {
-  const report = reportOf(results)
+const publish = (
+  results: Results,
+  judged: readonly JudgedBudget[],
+  { out, markdown }: Options,
+): void => {
+  const report = reportOf(results, judged)
   process.stdout.write(`${report}\n`)
-  if (out !== null) writeFileSync(out, `${JSON.stringify(results, null, 2)}\n`)
+  if (out !== null) writeFileSync(out, `${JSON.stringify(jsonOf(results, judged), null, 2)}\n`)
   if (markdown !== null) {
     writeFileSync(markdown, replaceSection(readFileSync(markdown, 'utf8'), SECTION, report))
   }
@@ -101,6 +68,21 @@ const checkPage = (page: string): void => {
   } catch (error) {
     throw new UsageError(`${page}: ${error instanceof Error ? error.message : String(error)}`)
   }
+}
+
+/** The exit code. */
+const conclude = (
+  results: Results,
+  judged: readonly JudgedBudget[],
+  { check, plan }: Options,
+): number => {
+  const errors = errorsIn(results)
+  if (errors > 0) {
+    say(`${String(errors)} requests failed, the first with: ${firstErrorIn(results) ?? ''}`)
+  }
+  const failures = check ? failuresIn(judged, plan.isComplete) : []
+  for (const failure of failures) say(failureLine(failure))
+  return errors > 0 || failures.length > 0 ? 1 : 0
 }
 
 const run = async (options: Options): Promise<number> => {
@@ -117,11 +99,9 @@ const run = async (options: Options): Promise<number> => {
   }, limitMs)
   try {
     const results = await measure(options, stop)
-    publish(results, options)
-    const errors = errorsIn(results.cases)
-    if (errors === 0) return 0
-    say(`${String(errors)} requests failed, the first with: ${firstErrorIn(results.cases) ?? ''}`)
-    return 1
+    const judged = judge(results)
+    publish(results, judged, options)
+    return conclude(results, judged, options)
   } catch (error) {
     // What was under way failed because of the reason, so that one is told.
     const reason: unknown = stop.signal.aborted ? stop.signal.reason : error

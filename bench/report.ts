@@ -1,45 +1,21 @@
+import type { Budget, JudgedBudget } from './budgets.ts'
 import type { CaseResult } from './cases.ts'
+import { cpuUsOf, middle, threeFigures } from './figures.ts'
 import type { Slice } from './load.ts'
 import type { Machine } from './machine.ts'
 import { OPERATION_TITLES } from './operations.ts'
-import { extent, median, ratio } from './statistics.ts'
-
-/** Everything that a run found; also its JSON. */
-export interface Results {
-  readonly startedAt: string
-  readonly command: string
-  readonly machine: Machine
-  readonly intake: IntakeResult
-  readonly cases: readonly CaseResult[]
-}
-
-/** What it took to bring key of the device into the lanes, before the load. */
-export interface IntakeResult {
-  /** Keys of the size measured, in both lanes. */
-  readonly keys: number
-  readonly seconds: number
-  /** CPU time per key, both KMEs and the simulated device in them. */
-  readonly cpuUsPerKey: number
-}
-
-/** Three figures, whatever the size: `0.213`, `21.3`, `2130`. */
-export const threeFigures = (value: number): string => {
-  if (!Number.isFinite(value)) return '–'
-  if (value >= 100) return String(Math.round(value))
-  return value.toPrecision(3)
-}
-
-const middle = (slices: readonly Slice[], of: (slice: Slice) => number): number =>
-  median(slices.map(of))
+import type { OpenLoopResult } from './open-loop.ts'
+import { otherFindings } from './report-parts.ts'
+import { type Results, errorsIn, requestsIn } from './results.ts'
+import { extent, ratio } from './statistics.ts'
+import { table } from './table.ts'
 
 /** "KME / bare = ratio", each the median over the slices. */
-const beside = (result: CaseResult, of: (slice: Slice) => number): string => {
-  const ours = middle(result.kme, of)
-  const bare = middle(result.bare, of)
-  return `${threeFigures(ours)} / ${threeFigures(bare)} = **${ratio(ours, bare).toFixed(2)}**`
-}
+const beside = (result: CaseResult, of: (slice: Slice) => number): string =>
+  quotient(middle(result.kme, of), middle(result.bare, of))
 
-const cpuOf = (slice: Slice): number => slice.cpuUsPerRequest.reduce((sum, us) => sum + us, 0)
+const quotient = (ours: number, bare: number): string =>
+  `${threeFigures(ours)} / ${threeFigures(bare)} = **${ratio(ours, bare).toFixed(2)}**`
 
 /** How far single rounds lie apart: the ratio of each slice to the bare one just before it. */
 const spread = ({ kme, bare }: CaseResult): string => {
@@ -58,7 +34,7 @@ const rowOf = (result: CaseResult): readonly string[] => [
   spread(result),
   beside(result, (slice) => slice.p50Ms),
   beside(result, (slice) => slice.p99Ms),
-  beside(result, cpuOf),
+  beside(result, cpuUsOf),
   threeFigures(middle(result.kme, (slice) => slice.cpuUsPerRequest[0] ?? 0)),
   threeFigures(middle(result.kme, (slice) => slice.cpuUsPerRequest[1] ?? 0)),
 ]
@@ -75,41 +51,90 @@ const HEAD = [
   'the other KME',
 ]
 
-const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
-
 /** The table: in each cell the KMEs, the bare server, and the one as a multiple of the other. */
-export const tableOf = (cases: readonly CaseResult[]): string =>
-  [
-    line(HEAD),
-    line(HEAD.map((_, i) => (i === 0 ? '---' : '--:'))),
-    ...cases.map(rowOf).map(line),
-  ].join('\n')
+export const tableOf = (cases: readonly CaseResult[]): string => table(HEAD, cases.map(rowOf))
 
-export const errorsIn = (cases: readonly CaseResult[]): number =>
-  cases.flatMap(({ kme, bare }) => [...kme, ...bare]).reduce((sum, { errors }) => sum + errors, 0)
+const OPEN_LOOP_HEAD = ['call', 'requests/s', 'p50, ms', 'p99, ms', 'p99.9, ms', 'longest, ms']
 
-export const firstErrorIn = (cases: readonly CaseResult[]): string | null =>
-  cases.flatMap(({ kme, bare }) => [...kme, ...bare]).find(({ firstError }) => firstError !== null)
-    ?.firstError ?? null
+const openLoopRow = ({ operation, kme, bare }: OpenLoopResult): readonly string[] => [
+  OPERATION_TITLES[operation],
+  `${threeFigures(kme.ratePerSecond)} / ${threeFigures(bare.ratePerSecond)}`,
+  quotient(kme.p50Ms, bare.p50Ms),
+  quotient(kme.p99Ms, bare.p99Ms),
+  quotient(kme.p999Ms, bare.p999Ms),
+  quotient(kme.maxMs, bare.maxMs),
+]
+
+export const boundOf = ({ bound, unit }: Budget): string =>
+  'atLeast' in bound ? `≥ ${String(bound.atLeast)} ${unit}` : `≤ ${String(bound.atMost)} ${unit}`
+
+export const figureOf = ({ budget, value }: JudgedBudget): string =>
+  value === null ? '–' : `${threeFigures(value)} ${budget.unit}`
+
+/** Each budget with its figure, its bound, and whether it is met. */
+export const budgetTable = (judged: readonly JudgedBudget[]): string =>
+  table(
+    ['work', 'what is measured', 'figure', 'budget', ''],
+    judged.map((one) => [
+      one.budget.name,
+      one.budget.figure,
+      figureOf(one),
+      boundOf(one.budget),
+      one.verdict === 'missed' ? '**missed**' : one.verdict,
+    ]),
+    2,
+  )
+
+/** One line for each budget that is not met, for people and logs. */
+export const failureLine = (one: JudgedBudget): string =>
+  one.verdict === 'missed'
+    ? `missed: ${one.budget.name}: ${figureOf(one)}, the budget is ${boundOf(one.budget)} (${one.budget.figure})`
+    : `not measured: ${one.budget.name} (${one.budget.figure})`
 
 const machineLine = (machine: Machine): string =>
   `${String(machine.cores)} cores of ${machine.cpuModel}, ${String(machine.memoryGiB)} GiB, ` +
   `${machine.platform}, kernel ${machine.kernel}; Node ${machine.node} with OpenSSL ${machine.openssl}; ` +
   `SQLite ${machine.sqlite}; a write of 4 KiB with its sync takes ${threeFigures(machine.fsyncMs)} ms.`
 
+const opening = (results: Results): string =>
+  `Measured on ${results.startedAt.slice(0, 10)} with \`${results.command}\` in ${String(Math.round(results.seconds))} s: ${machineLine(results.machine)}
+${String(requestsIn(results))} requests were counted, ${String(errorsIn(results))} of them errors.`
+
+const casesText = ({ cases }: Results): readonly string[] =>
+  cases.length === 0
+    ? []
+    : ['### Closed loop', 'In each cell: the KMEs / the bare server = **ratio**.', tableOf(cases)]
+
+const openLoopText = ({ openLoop }: Results): readonly string[] =>
+  openLoop.length === 0
+    ? []
+    : [
+        '### Latency at a fixed rate of arrivals',
+        `Each server at half of what it reached in the closed loop at ${String(openLoop[0]?.connections)} connections; latency counts from the moment when a request was due.`,
+        table(OPEN_LOOP_HEAD, openLoop.map(openLoopRow)),
+        `The load generator sent up to ${openLoop
+          .flatMap(({ kme, bare }) => [kme, bare])
+          .map(({ sentLateP99Ms }) => threeFigures(sentLateP99Ms))
+          .join(
+            ', ',
+          )} ms late (99th percentiles, in the order of the table, KMEs first); that is within the latencies.`,
+      ]
+
 /** The whole section for a page. */
-export const reportOf = (results: Results): string => {
-  const { startedAt, command, machine, intake, cases } = results
-  const requests = cases
-    .flatMap(({ kme, bare }) => [...kme, ...bare])
-    .reduce((sum, slice) => sum + slice.requests, 0)
-  return `Measured on ${startedAt.slice(0, 10)} with \`${command}\`: ${machineLine(machine)}
-${String(requests)} requests in the windows, ${String(errorsIn(cases))} errors.
+export const reportOf = (results: Results, judged: readonly JudgedBudget[]): string =>
+  [
+    opening(results),
+    '### Budgets',
+    budgetTable(judged),
+    ...casesText(results),
+    ...openLoopText(results),
+    ...otherFindings(results),
+  ].join('\n\n')
 
-In each cell: the KMEs / the bare server = **ratio**.
-
-${tableOf(cases)}
-
-Beforehand ${String(intake.keys)} keys came from the simulated device into the lanes in ${threeFigures(intake.seconds)} s:
-${threeFigures(intake.cpuUsPerKey)} µs of CPU time per 256-bit key, both KMEs and both ends of the simulator together.`
-}
+/** The results with what was made of them. */
+export const jsonOf = (results: Results, judged: readonly JudgedBudget[]): object => ({
+  ...results,
+  budgets: judged.map(({ budget: { name, figure, unit, bound }, value, verdict }) => ({
+    ...{ name, figure, unit, ...bound, value, verdict },
+  })),
+})

@@ -1,41 +1,15 @@
 import { describe, expect, test } from '@jest/globals'
-import type { CaseResult, KmeSlice } from '../../bench/cases.ts'
 import { cpuTicksOf } from '../../bench/cpu-time.ts'
-import type { Slice } from '../../bench/load.ts'
-import { readOptions } from '../../bench/options.ts'
-import { errorsIn, firstErrorIn, tableOf, threeFigures } from '../../bench/report.ts'
+import { threeFigures } from '../../bench/figures.ts'
+import { PARTS, readOptions } from '../../bench/options.ts'
+import { tableOf } from '../../bench/report.ts'
+import { errorsIn, firstErrorIn, nothingFound } from '../../bench/results.ts'
 import { replaceSection } from '../../bench/section.ts'
-
-const slice = (requestsPerSecond: number, cpuUsPerRequest: number[], more?: Partial<Slice>) => ({
-  seconds: 1,
-  requests: requestsPerSecond,
-  requestsPerSecond,
-  p50Ms: 1000 / requestsPerSecond,
-  p99Ms: 2000 / requestsPerSecond,
-  maxMs: 3000 / requestsPerSecond,
-  cpuUsPerRequest,
-  errors: 0,
-  firstError: null,
-  ...more,
-})
-
-const ofKme = (asked: string, one: Slice): KmeSlice => ({ asked, ...one })
-
-const result = (more?: Partial<CaseResult>): CaseResult => ({
-  operation: 'get-key',
-  connections: 16,
-  kme: [
-    ofKme('kme-a', slice(100, [300, 100])),
-    ofKme('kme-b', slice(300, [100, 60])),
-    ofKme('kme-a', slice(200, [200, 80])),
-  ],
-  bare: [slice(1000, [50]), slice(1000, [70]), slice(400, [60])],
-  ...more,
-})
+import { caseResult, everythingMet, slice } from './findings.ts'
 
 describe('the table', () => {
   test('has medians over the slices, their ratio, and the CPU time of both KMEs as a sum', () => {
-    const row = tableOf([result()]).split('\n')[2]
+    const row = tableOf([caseResult()]).split('\n')[2]
     expect(row).toBe(
       '| Get key | 16 | 200 / 1000 = **0.20** | 0.10 to 0.50 | 5.00 / 1.00 = **5.00** | 10.0 / 2.00 = **5.00** | 280 / 60.0 = **4.67** | 200 | 80.0 |',
     )
@@ -52,13 +26,16 @@ describe('the table', () => {
     expect(threeFigures(Number.NaN)).toBe('–')
   })
 
-  test('errors of every slice count, also those of the bare server', () => {
+  test('errors count wherever they came, also at the bare server', () => {
     const failed = slice(10, [1], { errors: 2, firstError: 'status 503' })
-    const cases = [result(), result({ bare: [slice(1, [1]), failed] }), result({ bare: [failed] })]
-    expect(errorsIn(cases)).toBe(4)
-    expect(firstErrorIn(cases)).toBe('status 503')
-    expect(errorsIn([result()])).toBe(0)
-    expect(firstErrorIn([result()])).toBeNull()
+    const cases = [caseResult({ bare: [slice(1, [1]), failed] }), caseResult({ bare: [failed] })]
+    expect(errorsIn({ ...nothingFound(), cases })).toBe(4)
+    expect(firstErrorIn({ ...nothingFound(), cases })).toBe('status 503')
+    const { handshakes, ...found } = everythingMet()
+    expect(errorsIn({ ...found, handshakes })).toBe(0)
+    expect(firstErrorIn({ ...found, handshakes })).toBeNull()
+    const spoiled = handshakes && { ...handshakes, kme: [failed] }
+    expect(errorsIn({ ...found, handshakes: spoiled })).toBe(2)
   })
 })
 
@@ -101,14 +78,42 @@ describe('the command line', () => {
     ])
   })
 
-  test('says how to repeat the run, without the names of files', () => {
-    const options = readOptions(['--only', 'get-key:8', '--out', 'x.json', '--quick'])
+  test('measures every part, unless told otherwise', () => {
+    for (const args of [[], ['--quick'], ['--check']]) {
+      const plan = readOptions(args)?.plan
+      expect([...(plan?.parts ?? [])]).toEqual([...PARTS])
+      expect(plan?.isComplete).toBe(true)
+    }
+    const some = readOptions(['--only', 'memory', '--only', 'get-key:8'])?.plan
+    expect(some?.isComplete).toBe(false)
+    expect([...(some?.parts ?? [])]).toEqual(['memory'])
+    expect(some?.cases).toEqual([{ operation: 'get-key', connections: 8 }])
+  })
+
+  test('the open loop brings the cases that tell it the capacity, once', () => {
+    const plan = readOptions(['--only', 'get-key:64', '--only', 'open-loop'])?.plan
+    expect(plan?.cases).toEqual([
+      { operation: 'get-key', connections: 64 },
+      { operation: 'get-key-with-ids', connections: 64 },
+    ])
+  })
+
+  test('a quick run is given up after five minutes', () => {
+    expect(readOptions(['--quick'])?.plan.limitMs).toBe(300_000)
+  })
+
+  test('says how to repeat the run, without the names of files and without its judging', () => {
+    const args = ['--only', 'get-key:8', '--out', 'x.json', '--quick', '--check']
+    const options = readOptions(args)
     expect(options?.command).toBe('npm run bench -- --quick --only get-key:8')
-    expect(options?.plan.cases).toEqual([{ operation: 'get-key', connections: 8 }])
+    expect(options?.check).toBe(true)
+    expect(readOptions([])?.check).toBe(false)
   })
 
   test('both KMEs are asked equally often', () => {
-    for (const args of [[], ['--quick']]) expect((readOptions(args)?.plan.rounds ?? 1) % 2).toBe(0)
+    for (const args of [[], ['--quick']]) {
+      expect((readOptions(args)?.plan.pace.rounds ?? 1) % 2).toBe(0)
+    }
   })
 
   test.each(['get-key', 'get-key:0', 'get-key:1e2', 'get-key:201', 'put-key:1'])(
