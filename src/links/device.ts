@@ -10,15 +10,17 @@ import type {
 } from '../ports/qkd-driver.ts'
 import type { DeviceSettings, LinkParts } from './link-parts.ts'
 import { KmeError, messageOf } from '../errors.ts'
-import type { LaneStretch, ReceivedBlocks } from '../ports/lane-store.ts'
+import type { LaneStretch, OwnWrite, ReceivedBlocks } from '../ports/lane-store.ts'
 import type { DeviceId } from '../model/ids.ts'
 import type { AlarmName } from '../ports/observer.ts'
 import { Backoff } from '../support/backoff.ts'
-import { MAX_BLOCK_BYTES, MAX_REF_TEXT } from '../model/block.ts'
+import { checkedRef } from './checked-ref.ts'
 import type { BlockRef } from '../model/block.ts'
 import { DeviceHealth } from './device-health.ts'
 import type { LinkState } from './link-state.ts'
+import type { Epoch } from '../model/lane.ts'
 import { Loop } from '../support/loop.ts'
+import { sameEpoch } from '../model/lane.ts'
 import { wipe } from '../support/wipe.ts'
 
 const MOST_FETCHED_AT_ONCE = 64
@@ -42,13 +44,15 @@ export class Device {
   readonly #parts: LinkParts
   readonly #state: LinkState
   readonly #links: DeviceLinks
-  readonly #driver: QkdDriver
+  #driver: QkdDriver
   readonly #health: DeviceHealth
   readonly #opener: Loop
   readonly #fetcher: Loop
   readonly #openBackoff: Backoff
   readonly #handlers = new Map<string, (body: DriverMessageBody) => Promise<void>>()
   #opened = false
+  /** The driver was asked to open: it is opened once, and another is made for another epoch. */
+  #usedIn: Epoch | null = null
   #stopped: string | null = null
   #demandBytes = 0
   /** Running time since which the device could deliver without a break, or null. */
@@ -160,8 +164,12 @@ export class Device {
   }
 
   async #open(): Promise<number | null> {
-    if (this.#opened || this.#stopped || !this.#state.snapshot.epoch) return null
-    await this.#driver.open(this.#context(), { afresh: false })
+    const { epoch, restored } = this.#state.snapshot
+    if (this.#usedIn && (restored || !sameEpoch(this.#usedIn, epoch))) await this.#leaveEpoch()
+    // What comes into an epoch of before a restore is lost.
+    if (this.#opened || this.#stopped || !epoch || restored) return null
+    this.#usedIn = epoch
+    await this.#openDriver(epoch)
     await this.#driver.start()
     this.#opened = true
     this.#lastFault = null
@@ -171,6 +179,41 @@ export class Device {
     this.#clearAlarm('device-failed')
     this.#tellProvenance()
     return null
+  }
+
+  /** In an epoch after a restore what the source holds from before may have been issued. */
+  async #openDriver(epoch: Epoch): Promise<void> {
+    const { store, settings } = this.#parts
+    const { deviceId, role } = this.settings
+    const afresh = await store.mustOpenAfresh(settings.linkId, deviceId, role)
+    await this.#driver.open(this.#context(epoch), { afresh })
+    if (!afresh) return
+    try {
+      await store.markOpenedAfresh(this.#writeIn(epoch), deviceId, role)
+    } catch (error) {
+      // A driver is opened once.
+      await this.#renewDriver()
+      throw error
+    }
+  }
+
+  /** The write names the epoch in which the device was opened, whatever has begun since. */
+  #writeIn(epoch: Epoch): OwnWrite {
+    return { ...this.#state.ownWrite(), epoch }
+  }
+
+  /** What the driver still has belongs to an epoch that is over. */
+  async #leaveEpoch(): Promise<void> {
+    this.#opened = false
+    this.#noteFlow()
+    await this.#renewDriver()
+  }
+
+  async #renewDriver(): Promise<void> {
+    await this.#driver.close({ drainMs: 0 })
+    this.#handlers.clear()
+    this.#driver = this.settings.createDriver()
+    this.#usedIn = null
   }
 
   /** Keys that are no secret must not be taken for some. */
@@ -188,7 +231,7 @@ export class Device {
     return this.#openBackoff.next()
   }
 
-  #context(): DriverContext {
+  #context(epoch: Epoch): DriverContext {
     const { settings, clock, random, store } = this.#parts
     const { linkId } = settings
     const { deviceId, role } = this.settings
@@ -198,7 +241,7 @@ export class Device {
       role,
       clock,
       random,
-      sink: { offer: (blocks, checkpoint) => this.#offer(blocks, checkpoint) },
+      sink: { offer: (blocks, checkpoint) => this.#offer(epoch, blocks, checkpoint) },
       checkpoint: () => store.readCheckpoint(linkId, deviceId),
       channel: {
         send: (type, body) => this.#links.sendToOtherEnd(deviceId, type, body),
@@ -221,9 +264,14 @@ export class Device {
     }
   }
 
-  async #offer(blocks: readonly KeyBlock[], checkpoint?: Buffer): Promise<readonly OfferOutcome[]> {
+  async #offer(
+    epoch: Epoch,
+    blocks: readonly KeyBlock[],
+    checkpoint?: Buffer,
+  ): Promise<readonly OfferOutcome[]> {
     try {
-      const outcomes = await this.#store(blocks, checkpoint ?? null)
+      if (!sameEpoch(epoch, this.#state.snapshot.epoch)) return blocks.map(() => 'refused')
+      const outcomes = await this.#store(epoch, blocks, checkpoint ?? null)
       void this.#acknowledge(blocks, outcomes)
       return outcomes
     } finally {
@@ -249,17 +297,18 @@ export class Device {
   }
 
   async #store(
+    epoch: Epoch,
     blocks: readonly KeyBlock[],
     checkpoint: Buffer | null,
   ): Promise<readonly OfferOutcome[]> {
     if (this.#stopped) throw new KmeError('DRIVER_FAILED', this.#stopped)
     const intake = blocks.map((block) => ({
-      ref: this.#checkedRef(block),
+      ref: checkedRef(this.settings.deviceId, block),
       material: block.material,
       finding: this.#health.test(block),
     }))
     const received = await this.#parts.store.receiveBlocks(
-      this.#state.ownWrite(),
+      this.#writeIn(epoch),
       { deviceId: this.settings.deviceId, end: this.settings.role, blocks: intake, checkpoint },
       this.#parts.now(),
     )
@@ -267,22 +316,6 @@ export class Device {
     if (this.#health.mustStop) this.#stopForHealth()
     this.#links.stored(received.appended)
     return received.outcomes
-  }
-
-  /** What could not be told to the peer would stop all else that is. */
-  #checkedRef({ ref, material }: KeyBlock): BlockRef {
-    const { deviceId } = this.settings
-    if (ref.deviceId !== deviceId) {
-      throw new KmeError('DRIVER_FAILED', `device ${deviceId} offers another's block`)
-    }
-    const isName = (text: string): boolean => text.length > 0 && text.length <= MAX_REF_TEXT
-    if (isName(ref.streamId) && isName(ref.vendorId) && material.length <= MAX_BLOCK_BYTES) {
-      return ref
-    }
-    throw new KmeError(
-      'DRIVER_FAILED',
-      `device ${deviceId} offers a block whose name is empty or too long, or of over 64 MiB`,
-    )
   }
 
   #report(

@@ -2,12 +2,12 @@ import { isKmeError, messageOf } from '../errors.ts'
 import { composeHello, judgeHello } from './hello.ts'
 import { Backoff } from '../support/backoff.ts'
 import type { Hello, Peer } from '../ports/peer.ts'
-import type { HelloDecision } from './hello.ts'
+import type { EpochDecision, HelloDecision } from './hello.ts'
 import type { LinkParts } from './link-parts.ts'
 import type { LinkSnapshot } from '../ports/lane-store.ts'
 import type { LinkState } from './link-state.ts'
 import { Loop } from '../support/loop.ts'
-import { sameEpoch } from '../model/lane.ts'
+import { otherEnd, sameEpoch, wasRestored } from '../model/lane.ts'
 
 const FIRST_RETRY_MS = 100
 const MOST_RETRY_MS = 5_000
@@ -25,6 +25,7 @@ export class Greeter {
   readonly #beforeSession: () => Promise<void>
   #lifeBegun = false
   #lastReported = ''
+  #ignoreRestores: () => void = () => undefined
 
   /** `beforeSession` makes ready what may be used as soon as the session has begun. */
   constructor(parts: LinkParts, state: LinkState, peer: Peer, beforeSession: () => Promise<void>) {
@@ -45,11 +46,16 @@ export class Greeter {
   }
 
   start(): void {
+    // Whichever link of the store finds it: none goes on from what the store was before.
+    this.#ignoreRestores = this.#parts.store.onRestored(() => {
+      this.endLife('the store of this KME was restored')
+    })
     this.#loop.start()
   }
 
-  stop(): Promise<void> {
-    return this.#loop.stop()
+  async stop(): Promise<void> {
+    await this.#loop.stop()
+    this.#ignoreRestores()
   }
 
   /** Something was heard of the peer: ask now rather than when the back-off ends. */
@@ -86,6 +92,9 @@ export class Greeter {
     this.#state.learn(snapshot)
     if (peerLifeRose) this.endSession('the peer KME has started anew')
     else if (isLater(question, snapshot)) this.endSession('the peer KME names a later epoch')
+    else if (this.#state.session && isOdd(question, snapshot)) {
+      this.endSession('the peer KME names an earlier epoch, or another state of its store')
+    }
     this.nudge()
     return composeHello(snapshot, question.nonce)
   }
@@ -113,12 +122,12 @@ export class Greeter {
       case 'begin':
         await this.#begin(decision, asked)
         return 0
+      case 'self-restored':
+        await this.#becomeRestored(decision.reason, asked)
+        return 0
       case 'wait':
         this.#report('info', decision.reason)
         return this.#backoff.next()
-      case 'restored':
-        this.#alarmRestored(decision)
-        return MOST_RETRY_MS
       case 'refuse':
         this.#alarmProtocol(decision.reason)
         return MOST_RETRY_MS
@@ -146,9 +155,7 @@ export class Greeter {
       peerLife: decision.agreement.peer.life,
       sinceMs: now().runningMs,
     })
-    for (const name of ['peer-protocol', 'peer-restored', 'self-restored'] as const) {
-      observer.clear(name, { linkId: settings.linkId })
-    }
+    observer.clear('peer-protocol', { linkId: settings.linkId })
     observer.event({
       level: 'info',
       name: 'link.hello.agreed',
@@ -158,20 +165,26 @@ export class Greeter {
     return null
   }
 
-  async #begin(
-    decision: Extract<HelloDecision, { kind: 'begin' }>,
-    asked: LinkSnapshot,
-  ): Promise<void> {
+  async #begin(decision: EpochDecision, asked: LinkSnapshot): Promise<void> {
     const { store, settings, random, observer } = this.#parts
     const id = decision.epochId ?? random.bytes(16).toString('hex')
     const epoch = { counter: decision.counter, id }
     const write = { linkId: settings.linkId, life: asked.life, epoch: asked.epoch }
-    this.#state.learn(await store.beginEpoch(write, epoch, decision.peer))
+    const { afterRestoreOf } = decision
+    this.#state.learn(await store.beginEpoch(write, epoch, decision.peer, afterRestoreOf))
+    this.#alarmRestores(decision)
     observer.event({
       level: 'info',
       name: 'link.epoch.begun',
       message: `link ${settings.linkId}: epoch ${String(epoch.counter)} has begun`,
     })
+  }
+
+  /** Every link of the store hears of it, this one too. */
+  async #becomeRestored(reason: string, { generation }: LinkSnapshot): Promise<void> {
+    const { store, now } = this.#parts
+    this.#alarmRestored('self', `${reason}; keys held for SAEs of this KME are dropped`)
+    await store.becomeRestored(generation, now())
   }
 
   #failed(error: unknown): number {
@@ -181,18 +194,22 @@ export class Greeter {
     return this.#backoff.next()
   }
 
-  #alarmRestored(decision: Extract<HelloDecision, { kind: 'restored' }>): void {
+  #alarmRestores({ afterRestoreOf, counter }: EpochDecision): void {
+    const { end } = this.#state
+    const consequence = `epoch ${String(counter)} has begun with new key; what was stored before is dropped`
+    if (wasRestored(afterRestoreOf, end)) this.#alarmRestored('self', consequence)
+    if (wasRestored(afterRestoreOf, otherEnd(end))) this.#alarmRestored('peer', consequence)
+  }
+
+  /** Stands until the next start: operators must see it though the link goes on. */
+  #alarmRestored(who: 'self' | 'peer', consequence: string): void {
     const { settings, observer } = this.#parts
-    const whose = decision.who === 'self' ? 'this KME' : `KME ${settings.peerKmeId}`
-    const message =
-      `link ${settings.linkId}: the store of ${whose} was restored or replaced ` +
-      `(${decision.reason}); no key is delivered on this link until both stores are made anew`
-    this.#state.endSession(message)
+    const whose = who === 'self' ? 'this KME' : `KME ${settings.peerKmeId}`
     observer.alarm({
-      name: decision.who === 'self' ? 'self-restored' : 'peer-restored',
+      name: `${who}-restored`,
       severity: 'major',
       linkId: settings.linkId,
-      message,
+      message: `link ${settings.linkId}: the store of ${whose} was restored or replaced: ${consequence}`,
     })
   }
 
@@ -221,3 +238,10 @@ const isLater = (question: Hello, snapshot: LinkSnapshot): boolean =>
   question.epoch !== null &&
   !sameEpoch(question.epoch, snapshot.epoch) &&
   question.epoch.counter > (snapshot.epoch?.counter ?? 0)
+
+/** Only the answer to our own question counts; but it shows that there is something to ask. */
+const isOdd = (question: Hello, { epoch, knownOfPeer }: LinkSnapshot): boolean =>
+  question.restored ||
+  !sameEpoch(question.epoch, epoch) ||
+  (knownOfPeer !== null &&
+    (question.generation !== knownOfPeer.generation || question.life < knownOfPeer.life))

@@ -1,9 +1,9 @@
 import { PROTOCOL_VERSIONS } from '../ports/peer.ts'
 import { addRanges, contains, presentIn, removeRanges } from '../model/range.ts'
-import { LANE_NAMES, sameEpoch } from '../model/lane.ts'
+import { LANE_NAMES, otherEnd, restoredEnds, sameEpoch, wasRestored } from '../model/lane.ts'
 import type { Hello, KnownOfPeer } from '../ports/peer.ts'
 import type { HelloAgreement, LinkSnapshot } from '../ports/lane-store.ts'
-import type { LaneName } from '../model/lane.ts'
+import type { LaneName, LinkEnd, RestoredEnds } from '../model/lane.ts'
 import type { RangeSet } from '../model/range.ts'
 
 /**
@@ -13,19 +13,24 @@ import type { RangeSet } from '../model/range.ts'
 export type HelloDecision =
   /** Both ends name the same epoch: the link may speak. */
   | { readonly kind: 'agree'; readonly agreement: HelloAgreement; readonly version: number }
-  /** The verifier makes the first epoch, or the follower takes over a later one. */
-  | {
-      readonly kind: 'begin'
-      readonly counter: number
-      readonly epochId: string | null
-      readonly peer: KnownOfPeer
-    }
+  /** The verifier makes the next epoch, or the follower takes over a later one. */
+  | EpochDecision
   /** The peer is late: ask again. */
   | { readonly kind: 'wait'; readonly reason: string }
-  /** One of the two stores was restored or replaced. */
-  | { readonly kind: 'restored'; readonly who: 'self' | 'peer'; readonly reason: string }
+  /** This store was restored or replaced: take a new generation, then ask again. */
+  | { readonly kind: 'self-restored'; readonly reason: string }
   /** What the peer says is not allowed, or nothing that this version speaks. */
   | { readonly kind: 'refuse'; readonly reason: string }
+
+export interface EpochDecision {
+  readonly kind: 'begin'
+  readonly counter: number
+  /** Null: the verifier makes it. */
+  readonly epochId: string | null
+  readonly peer: KnownOfPeer
+  /** Null: it is the first. */
+  readonly afterRestoreOf: RestoredEnds | null
+}
 
 export interface HelloContext {
   /** Our durable state when we asked: what the peer says of itself is compared with it. */
@@ -44,14 +49,16 @@ export const composeHello = (snapshot: LinkSnapshot, nonce: string): Hello => ({
   generation: snapshot.generation,
   life: snapshot.life,
   commitCounter: snapshot.commitCounter,
+  restored: snapshot.restored,
   epoch: snapshot.epoch,
+  epochAfterRestoreOf: snapshot.epochAfterRestoreOf,
   lastBatch: snapshot.lastBatch,
   lanes: snapshot.lanes,
   knownOfYou: snapshot.knownOfPeer,
 })
 
 export const judgeHello = (context: HelloContext): HelloDecision =>
-  judgeParties(context) ?? judgeRestore(context) ?? judgeEpochs(context)
+  judgeParties(context) ?? judgeSelf(context) ?? judgeEpochs(context)
 
 const commonVersion = (versions: readonly number[]): number | null => {
   const common = PROTOCOL_VERSIONS.filter((version) => versions.includes(version))
@@ -73,50 +80,128 @@ const judgeParties = ({ asked, answer }: HelloContext): HelloDecision | null => 
   }
 }
 
+interface Standing {
+  readonly generation: string
+  readonly life: number
+  readonly commitCounter: number
+}
+
 /** An end whose generation is another, or whose life or commit counter is below the one known, lost what it said. */
-const isBehind = (
-  known: KnownOfPeer,
-  present: { readonly generation: string; readonly life: number; readonly commitCounter: number },
-): boolean =>
-  known.generation !== present.generation ||
+const isBehind = (known: KnownOfPeer, present: Standing): boolean =>
+  isAnother(known, present) ||
   present.life < known.life ||
   present.commitCounter < known.commitCounter
 
-const judgeRestore = ({ asked, now, answer }: HelloContext): HelloDecision | null => {
-  if (asked.knownOfPeer && isBehind(asked.knownOfPeer, answer)) {
-    return { kind: 'restored', who: 'peer', reason: "the peer's store is not the one known here" }
+const isAnother = (known: KnownOfPeer, { generation }: Standing): boolean =>
+  known.generation !== null && known.generation !== generation
+
+/** Whether the answer shows that this store lost something, and this store does not know it yet. */
+const judgeSelf = (context: HelloContext): HelloDecision | null => {
+  const { now, answer } = context
+  const known = answer.knownOfYou
+  // What the peer knows of a former generation is known here: a new one was taken, or even an epoch
+  // begun, that has yet to reach it.
+  const isFormer = now.restored || (now.end === 'verifier' && isPending(context, 'verifier'))
+  if (known && isBehind(known, now) && !(isFormer && isAnother(known, now))) {
+    return { kind: 'self-restored', reason: 'the peer knows a later state of this store' }
   }
-  if (answer.knownOfYou && isBehind(answer.knownOfYou, now)) {
-    return { kind: 'restored', who: 'self', reason: 'the peer knows a later state of this store' }
-  }
-  return null
+  const reason = now.end === 'verifier' ? verifierForgot(context) : followerForgot(context)
+  return reason === null || now.restored ? null : { kind: 'self-restored', reason }
 }
 
-const judgeEpochs = (context: HelloContext): HelloDecision => {
+/** Only this end makes epochs: it once made this one. */
+const verifierForgot = ({ asked, answer }: HelloContext): string | null =>
+  answer.epoch && !sameEpoch(asked.epoch, answer.epoch) && !isLower(answer, asked)
+    ? 'the peer has an epoch that this store does not know'
+    : null
+
+const followerForgot = ({ asked, answer }: HelloContext): string | null => {
+  if (!isHigher(answer, asked)) return null
+  // Unlike the peer itself, whoever names this end knows that it was restored.
+  if (wasRestored(answer.epochAfterRestoreOf, 'follower')) {
+    return 'the peer has made an epoch because this store was restored'
+  }
+  // Only this end's verdict decides a batch.
+  return answer.lastBatch > 0 ? 'the peer has used an epoch that this store does not know' : null
+}
+
+const counterOf = ({ epoch }: Pick<Hello, 'epoch'>): number => epoch?.counter ?? 0
+const isHigher = (a: Pick<Hello, 'epoch'>, b: Pick<Hello, 'epoch'>): boolean =>
+  counterOf(a) > counterOf(b)
+const isLower = (a: Pick<Hello, 'epoch'>, b: Pick<Hello, 'epoch'>): boolean => isHigher(b, a)
+
+const judgeEpochs = (context: HelloContext): HelloDecision =>
+  context.asked.end === 'verifier' ? verifierMeets(context) : followerMeets(context)
+
+const verifierMeets = (context: HelloContext): HelloDecision => {
   const { asked, answer } = context
-  if (answer.epoch && sameEpoch(asked.epoch, answer.epoch)) return agree(context)
-  return asked.end === 'verifier' ? verifierMeets(context) : followerMeets(context)
+  const afterRestoreOf = restoredEnds({
+    verifier: wasSelfRestored(context),
+    follower: wasFollowerRestored(context),
+  })
+  if (afterRestoreOf !== null || (!asked.epoch && !answer.epoch)) {
+    const counter = Math.max(counterOf(asked), counterOf(answer)) + 1
+    return beginning(context, { counter, epochId: null, afterRestoreOf })
+  }
+  return sameEpoch(asked.epoch, answer.epoch)
+    ? agree(context)
+    : { kind: 'wait', reason: 'the peer has not begun the epoch yet' }
 }
 
-const verifierMeets = ({ asked, answer }: HelloContext): HelloDecision => {
-  if (!asked.epoch && !answer.epoch) return begin(1, null, answer)
-  if (!answer.epoch || (asked.epoch && answer.epoch.counter < asked.epoch.counter)) {
-    return { kind: 'wait', reason: 'the peer has not begun the epoch yet' }
-  }
-  // Only this end makes epochs: it once made this one, and has forgotten.
-  return {
-    kind: 'restored',
-    who: 'self',
-    reason: 'the peer has an epoch that this store does not know',
-  }
+/** Whether the present epoch was made for a restore of that end, and the follower never had it. */
+const isPending = ({ asked, answer }: HelloContext, end: LinkEnd): boolean =>
+  isLower(answer, asked) && !asked.epochAgreed && wasRestored(asked.epochAfterRestoreOf, end)
+
+const wasSelfRestored = (context: HelloContext): boolean =>
+  context.now.restored || (mustMakeAnother(context) && isPending(context, 'verifier'))
+
+const wasFollowerRestored = (context: HelloContext): boolean =>
+  showsRestore(context) || (mustMakeAnother(context) && isPending(context, 'follower'))
+
+const mustMakeAnother = (context: HelloContext): boolean =>
+  context.now.restored || showsRestore(context)
+
+/** Whether the follower was restored, as far as the present epoch does not say so already. */
+const showsRestore = (context: HelloContext): boolean => {
+  const { asked, answer } = context
+  if (asked.knownOfPeer && isBehind(asked.knownOfPeer, answer)) return true
+  if (answer.restored && !isPending(context, 'follower')) return true
+  return asked.epochAgreed && isLower(answer, asked)
 }
 
-const followerMeets = ({ asked, answer }: HelloContext): HelloDecision => {
-  if (!answer.epoch) return { kind: 'wait', reason: 'the peer has not made an epoch yet' }
-  if (!asked.epoch || answer.epoch.counter > asked.epoch.counter) {
-    return begin(answer.epoch.counter, answer.epoch.id, answer)
+const followerMeets = (context: HelloContext): HelloDecision => {
+  const { asked, now, answer } = context
+  if (answer.restored) return waitForEpoch('the peer was restored')
+  if (answer.epoch && isHigher(answer, asked)) return takeOver(context, answer.epoch)
+  if (asked.knownOfPeer && isBehind(asked.knownOfPeer, answer)) {
+    return waitForEpoch('the peer was restored, and has yet to notice it')
   }
-  return { kind: 'restored', who: 'peer', reason: 'the peer has forgotten the present epoch' }
+  if (now.restored) return waitForEpoch('this store was restored')
+  if (!answer.epoch) return waitForEpoch('the link is new')
+  return sameEpoch(asked.epoch, answer.epoch)
+    ? agree(context)
+    : waitForEpoch('the peer has forgotten the present epoch, and has yet to notice it')
+}
+
+const waitForEpoch = (why: string): HelloDecision => ({
+  kind: 'wait',
+  reason: `${why}; waiting for the epoch that the peer makes`,
+})
+
+/** An epoch of before a restore holds key that may have been issued: it is never taken over. */
+const takeOver = (
+  context: HelloContext,
+  { counter, id }: { readonly counter: number; readonly id: string },
+): HelloDecision => {
+  const { asked, now, answer } = context
+  const { epochAfterRestoreOf: afterRestoreOf, knownOfYou } = answer
+  const isForUs = wasRestored(afterRestoreOf, 'follower') && knownOfYou?.generation === null
+  if (now.restored && !isForUs) return waitForEpoch('this store was restored')
+  const lostSomething = asked.knownOfPeer && isBehind(asked.knownOfPeer, answer)
+  if (lostSomething && !wasRestored(afterRestoreOf, 'verifier')) {
+    return waitForEpoch('the peer was restored, and has yet to notice it')
+  }
+  return beginning(context, { counter, epochId: id, afterRestoreOf })
 }
 
 const peerAsTold = (answer: Hello): KnownOfPeer => ({
@@ -125,12 +210,15 @@ const peerAsTold = (answer: Hello): KnownOfPeer => ({
   commitCounter: answer.commitCounter,
 })
 
-const begin = (counter: number, epochId: string | null, answer: Hello): HelloDecision => ({
-  kind: 'begin',
-  counter,
-  epochId,
-  peer: peerAsTold(answer),
-})
+/** The generation of a peer named restored is open: it may have yet to take it. */
+const beginning = (
+  { now, answer }: HelloContext,
+  epoch: Pick<EpochDecision, 'counter' | 'epochId' | 'afterRestoreOf'>,
+): HelloDecision => {
+  const peer = peerAsTold(answer)
+  const isOpen = wasRestored(epoch.afterRestoreOf, otherEnd(now.end))
+  return { kind: 'begin', ...epoch, peer: isOpen ? { ...peer, generation: null } : peer }
+}
 
 const agree = ({ now, answer }: HelloContext): HelloDecision => {
   const adopt: Partial<Record<LaneName, RangeSet>> = {}

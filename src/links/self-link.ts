@@ -34,6 +34,7 @@ export class SelfLink implements Link {
   readonly #devices: Devices
   readonly #starter: Loop
   readonly #backoff: Backoff
+  #ignoreRestores: () => void = () => undefined
 
   static async open(parts: LinkParts): Promise<SelfLink> {
     const { linkId, kmeId } = parts.settings
@@ -82,11 +83,16 @@ export class SelfLink implements Link {
   }
 
   start(): void {
+    this.#ignoreRestores = this.#parts.store.onRestored(() => {
+      this.#state.endSession('the store of this KME was restored')
+      this.#starter.kick()
+    })
     this.#starter.start()
     this.#aging.start()
   }
 
   async stop(): Promise<void> {
+    this.#ignoreRestores()
     await this.#starter.stop()
     await this.#aging.stop()
     await this.#devices.stop()
@@ -118,7 +124,9 @@ export class SelfLink implements Link {
     if (this.#state.session) return null
     const { store, random, now } = this.#parts
     let snapshot = await store.beginLife(this.linkId)
-    if (!snapshot.epoch) snapshot = await this.#beginEpoch(snapshot, random.bytes(16))
+    if (!snapshot.epoch || snapshot.restored) {
+      snapshot = await this.#beginEpoch(snapshot, random.bytes(16))
+    }
     const { epoch, life } = snapshot
     if (!epoch) throw new TypeError('an epoch was begun')
     const write = { linkId: this.linkId, life, epoch }
@@ -134,9 +142,22 @@ export class SelfLink implements Link {
   }
 
   #beginEpoch(snapshot: LinkSnapshot, id: Buffer): Promise<LinkSnapshot> {
-    const write = { linkId: this.linkId, life: snapshot.life, epoch: null }
-    const epoch = { counter: 1, id: id.toString('hex') }
-    return this.#parts.store.beginEpoch(write, epoch, ofItself(snapshot))
+    const { life, epoch, restored } = snapshot
+    const write = { linkId: this.linkId, life, epoch }
+    const next = { counter: (epoch?.counter ?? 0) + 1, id: id.toString('hex') }
+    if (restored) this.#alarmRestored(next.counter)
+    const afterRestoreOf = restored ? 'both' : null
+    return this.#parts.store.beginEpoch(write, next, ofItself(snapshot), afterRestoreOf)
+  }
+
+  /** Stands until the next start: operators must see it though the link goes on. */
+  #alarmRestored(counter: number): void {
+    this.#parts.observer.alarm({
+      name: 'self-restored',
+      severity: 'major',
+      linkId: this.linkId,
+      message: `link ${this.linkId}: the store of this KME was restored or replaced: epoch ${String(counter)} begins with new key; what was stored before is dropped`,
+    })
   }
 
   async #extend(appended: readonly LaneStretch[]): Promise<void> {

@@ -27,6 +27,18 @@ export interface Epoch {
 export const sameEpoch = (a: Epoch | null, b: Epoch | null): boolean =>
   a === null || b === null ? a === b : a.counter === b.counter && a.id === b.id
 
+/** Which ends of a link were restored or replaced before an epoch was made. */
+export type RestoredEnds = LinkEnd | 'both'
+
+export const restoredEnds = (restored: Readonly<Record<LinkEnd, boolean>>): RestoredEnds | null => {
+  if (restored.verifier && restored.follower) return 'both'
+  if (restored.verifier) return 'verifier'
+  return restored.follower ? 'follower' : null
+}
+
+export const wasRestored = (ends: RestoredEnds | null, end: LinkEnd): boolean =>
+  ends === end || ends === 'both'
+
 export interface LaneState {
   /** Bytes ever appended in this epoch. */
   readonly appendedBytes: number

@@ -57,7 +57,11 @@ const lane = z.strictObject({
   consumed: ranges,
   granted: ranges,
 })
-const knownOfPeer = z.strictObject({ generation: name128, life: count, commitCounter: count })
+const knownOfPeer = z.strictObject({
+  generation: name128.nullable(),
+  life: count,
+  commitCounter: count,
+})
 
 export const helloSchema = z.strictObject({
   nonce: name128,
@@ -67,7 +71,9 @@ export const helloSchema = z.strictObject({
   generation: name128,
   life: positive,
   commitCounter: count,
+  restored: z.boolean(),
   epoch: epoch.nullable(),
+  epochAfterRestoreOf: z.enum(['verifier', 'follower', 'both']).nullable(),
   lastBatch: count,
   lanes: z.strictObject({ verifier: lane, follower: lane }),
   knownOfYou: knownOfPeer.nullable(),

@@ -52,6 +52,7 @@ export type AuditAction =
   | 'fetched' // the slave in `saes` was given `keyCount` keys of the delivery, and may not ask again
   | 'refused' // the peer refused it: it ended whole; or, where `saes` names slaves at the peer, for them
   | 'expired' // its time to live is over: who has not fetched by now never will
+  | 'dropped' // this store was restored: what its slaves had not fetched is gone
 
 /** Reads the record; writing is part of the store's operations. */
 export interface AuditTrail {

@@ -1,7 +1,7 @@
 import type { AnnouncedBlock, BatchVerdict, BlockWhereabouts, KnownOfPeer, Stamp } from './peer.ts'
 import type { BlockRef, Piece } from '../model/block.ts'
 import type { DeviceId, Generation, KmeId, LinkId } from '../model/ids.ts'
-import type { Epoch, LaneName, LaneState, LinkEnd } from '../model/lane.ts'
+import type { Epoch, LaneName, LaneState, LinkEnd, RestoredEnds } from '../model/lane.ts'
 import type { KmeError } from '../errors.ts'
 import type { Ledger } from '../model/ledger.ts'
 import type { Moment } from '../model/moment.ts'
@@ -41,9 +41,34 @@ export interface LaneStore {
    * Begins an epoch, in one transaction: both lanes, open proposals, refs and every unverified
    * block of the former epoch are dropped (ledger: dropped), checkpoints too; open deliveries end;
    * `peer` is what is known of the peer from here on. The guard names the former epoch. The new one
-   * has had no hello: `applyHello` follows.
+   * has had no hello: `applyHello` follows. `afterRestoreOf` says who was restored, null in the
+   * first epoch of two stores; an end that was restored is not any more.
    */
-  beginEpoch(write: OwnWrite, epoch: Epoch, peer: KnownOfPeer): Promise<LinkSnapshot>
+  beginEpoch(
+    write: OwnWrite,
+    epoch: Epoch,
+    peer: KnownOfPeer,
+    afterRestoreOf?: RestoredEnds | null,
+  ): Promise<LinkSnapshot>
+
+  /**
+   * This store was restored or replaced, as its generation `found` shows: takes a new generation,
+   * drops what it holds for its SAEs, and ends the life of every link; each is restored until its
+   * next epoch. Does nothing where the generation is another by now.
+   */
+  becomeRestored(found: Generation, moment: Moment): Promise<void>
+  /** Calls back when this store has become restored; the returned function ends that. */
+  onRestored(listener: () => void): () => void
+  /** What tells this store from an older copy of it. */
+  readStanding(): Promise<StoreStanding>
+
+  /**
+   * Whether this end of a device has yet to be opened afresh in the link's epoch, which was made
+   * after a restore.
+   */
+  mustOpenAfresh(linkId: LinkId, deviceId: DeviceId, end: BlockIntake['end']): Promise<boolean>
+  /** This end of the device was opened afresh in the epoch: no need to do so again. */
+  markOpenedAfresh(write: OwnWrite, deviceId: DeviceId, end: BlockIntake['end']): Promise<void>
 
   /**
    * Stores offered blocks and the device's checkpoint. A block whose ref is known: `duplicate` with
@@ -164,6 +189,19 @@ export interface LaneStore {
   close(): Promise<void>
 }
 
+/** Rises with all that a store does: a copy that is older is behind in it. */
+export interface StoreStanding {
+  readonly generation: Generation
+  readonly formerGenerations: readonly Generation[]
+  readonly links: readonly LinkStanding[]
+}
+
+export interface LinkStanding {
+  readonly linkId: LinkId
+  readonly life: number
+  readonly commitCounter: number
+}
+
 export interface LinkIdentity {
   readonly linkId: LinkId
   readonly kmeId: KmeId
@@ -192,13 +230,17 @@ export interface LinkSnapshot {
   readonly identity: LinkIdentity
   readonly end: LinkEnd
   readonly generation: Generation
-  /** Whether the store had another generation before: then an epoch is not the first. */
-  readonly hadGenerations: boolean
+  /** This store was restored or replaced, and the link has begun no epoch since. */
+  readonly restored: boolean
   readonly life: number
   /** A hello with the peer's present life has succeeded in this life and epoch. Until then messages are answered `retry`. */
   readonly greeted: boolean
   readonly commitCounter: number
   readonly epoch: Epoch | null
+  /** Which ends were restored before the epoch was made; null: none, it is the first. */
+  readonly epochAfterRestoreOf: RestoredEnds | null
+  /** A hello of ours has succeeded in the epoch, in this life or an earlier one. */
+  readonly epochAgreed: boolean
   readonly knownOfPeer: KnownOfPeer | null
   /** Number of the last batch decided here; 0 before the first. */
   readonly lastBatch: number

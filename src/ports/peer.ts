@@ -1,7 +1,7 @@
 import type { BlockRef, Piece } from '../model/block.ts'
 import type { DriverMessageBody } from './qkd-driver.ts'
 import type { DeliveryId } from '../model/key-id.ts'
-import type { Epoch, LaneName, LaneState } from '../model/lane.ts'
+import type { Epoch, LaneName, LaneState, RestoredEnds } from '../model/lane.ts'
 import type { Generation, KmeId, LinkId, DeviceId } from '../model/ids.ts'
 import type { RegisteredSae } from '../model/delivery.ts'
 import type { Range } from '../model/range.ts'
@@ -45,7 +45,8 @@ export interface Stamp {
 
 /** What an end remembers of the other. */
 export interface KnownOfPeer {
-  readonly generation: Generation
+  /** Null from an epoch in which the peer was restored to its next hello: it takes a new one. */
+  readonly generation: Generation | null
   readonly life: number
   /** Highest commit counter seen. */
   readonly commitCounter: number
@@ -61,7 +62,11 @@ export interface Hello {
   readonly generation: Generation
   readonly life: number
   readonly commitCounter: number
+  /** The sender was restored or replaced, and no epoch has begun since. */
+  readonly restored: boolean
   readonly epoch: Epoch | null
+  /** Which ends were restored before the epoch was made; null: it is the first. */
+  readonly epochAfterRestoreOf: RestoredEnds | null
   /** Number of the last batch decided in the epoch; counts as *closed* when it comes from the verifier. */
   readonly lastBatch: number
   readonly lanes: Readonly<Record<LaneName, LaneState>>

@@ -4,7 +4,7 @@ import type { BlockRef, Piece } from '../model/block.ts'
 import type { Delivery, RegisteredSae } from '../model/delivery.ts'
 import type { DeliveryId } from '../model/key-id.ts'
 import type { DeviceId, Generation, KmeId, LinkId, RegistrationId, SaeId } from '../model/ids.ts'
-import type { Epoch, LaneName, LaneState } from '../model/lane.ts'
+import type { Epoch, LaneName, LaneState, RestoredEnds } from '../model/lane.ts'
 import type { LaneDrop, SaeList } from '../ports/delivery-store.ts'
 import type { LaneGrant, LaneStretch, LinkIdentity, Proposal } from '../ports/lane-store.ts'
 import type { Ledger } from '../model/ledger.ts'
@@ -47,9 +47,15 @@ export interface StoreTx {
   // The store itself.
   readMeta(): StoreMeta
   writeRunningMs(runningMs: number): void
+  /** The present generation becomes a former one. */
+  renewGeneration(generation: Generation): void
+  /** Oldest first. */
+  listFormerGenerations(): readonly Generation[]
 
   // Links: one short row each.
   findLink(linkId: LinkId): LinkRow | null
+  /** Every link that was ever opened. */
+  listLinks(): readonly LinkRow[]
   /** Inserts or replaces. */
   writeLink(row: LinkRow): void
   readLedger(linkId: LinkId): Ledger | null
@@ -95,6 +101,10 @@ export interface StoreTx {
   readCheckpoint(linkId: LinkId, deviceId: DeviceId): Buffer | null
   writeCheckpoint(linkId: LinkId, deviceId: DeviceId, checkpoint: Buffer): void
   deleteCheckpoints(linkId: LinkId): void
+  /** Whether this end of a device was opened afresh in the link's epoch. */
+  isFreshDevice(linkId: LinkId, deviceId: DeviceId, end: DeviceEnd): boolean
+  insertFreshDevice(linkId: LinkId, deviceId: DeviceId, end: DeviceEnd): void
+  deleteFreshDevices(linkId: LinkId): void
   /** Random key of the link's epoch, under which refs of erased blocks keep a fingerprint of their bytes. */
   readFingerprintKey(linkId: LinkId): Buffer | null
   writeFingerprintKey(linkId: LinkId, key: Buffer): void
@@ -179,10 +189,10 @@ export interface StoreTx {
 /** Bytes of a lane that are sealed together: with its seal a chunk fits a database page. */
 export const CHUNK_BYTES = 4000
 
+export type DeviceEnd = 'leader' | 'follower' | 'both'
+
 export interface StoreMeta {
   readonly generation: Generation
-  /** Whether the store had another generation before. */
-  readonly hadGenerations: boolean
   /** Running time as last saved. */
   readonly runningMs: number
 }
@@ -196,6 +206,12 @@ export interface LinkRow {
   readonly counting: boolean
   readonly commitCounter: number
   readonly epoch: Epoch | null
+  /** The store was restored, and no epoch has begun since. */
+  readonly restored: boolean
+  /** Which ends were restored before the epoch was made. */
+  readonly epochAfterRestoreOf: RestoredEnds | null
+  /** A hello of ours has succeeded in the epoch. */
+  readonly epochAgreed: boolean
   readonly knownOfPeer: KnownOfPeer | null
   readonly lastBatch: number
   readonly closedTold: boolean
@@ -234,7 +250,7 @@ export interface BlockRow {
   /** Running time. */
   readonly receivedMs: number
   /** Which end of the device offered it; null while awaited or gone. */
-  readonly end: 'leader' | 'follower' | 'both' | null
+  readonly end: DeviceEnd | null
   /** Keyed fingerprint of its bytes, 8 bytes; null while awaited or gone. */
   readonly fingerprint: Buffer | null
 }

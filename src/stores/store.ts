@@ -32,6 +32,7 @@ import type {
   Proposal,
   ReceivedBlocks,
   Stamped,
+  StoreStanding,
 } from '../ports/lane-store.ts'
 import type {
   AnnouncedBlock,
@@ -42,8 +43,8 @@ import type {
   Stamp,
 } from '../ports/peer.ts'
 import type { DeliveryId } from '../model/key-id.ts'
-import type { DeviceId, LinkId, SaeId } from '../model/ids.ts'
-import type { Epoch, LaneName } from '../model/lane.ts'
+import type { DeviceId, Generation, LinkId, SaeId } from '../model/ids.ts'
+import type { Epoch, LaneName, RestoredEnds } from '../model/lane.ts'
 import type { Ledger } from '../model/ledger.ts'
 import type { Moment } from '../model/moment.ts'
 import type { RangeSet } from '../model/range.ts'
@@ -54,15 +55,17 @@ import * as batches from './operations/batches.ts'
 import * as confirms from './operations/confirms.ts'
 import * as deliveries from './operations/deliveries.ts'
 import * as drops from './operations/drops.ts'
+import * as epochs from './operations/epochs.ts'
 import * as expiry from './operations/expiry.ts'
 import * as fetching from './operations/fetch.ts'
 import * as grants from './operations/grants.ts'
 import * as intake from './operations/intake.ts'
 import * as links from './operations/links.ts'
 import * as recount from './operations/recount.ts'
+import * as restores from './operations/restores.ts'
 import * as saes from './operations/saes.ts'
 import * as verdicts from './operations/verdicts.ts'
-import type { StoreBackend } from './store-tx.ts'
+import type { DeviceEnd, StoreBackend } from './store-tx.ts'
 
 /** What waits for a peer is refused more long before there are so many. */
 const COUNT_LIMIT = 100_000
@@ -74,6 +77,7 @@ const COUNT_LIMIT = 100_000
 export class Store implements LaneStore, DeliveryStore, AsyncDisposable {
   readonly #queue: CommitQueue
   readonly #random: Random
+  readonly #restoredListeners = new Set<() => void>()
   readonly failed: Promise<KmeError>
 
   constructor(backend: StoreBackend, random: Random) {
@@ -102,8 +106,42 @@ export class Store implements LaneStore, DeliveryStore, AsyncDisposable {
     return this.#queue.run((tx) => links.applyHello(tx, write, agreement))
   }
 
-  beginEpoch(write: OwnWrite, epoch: Epoch, peer: KnownOfPeer): Promise<LinkSnapshot> {
-    return this.#queue.run((tx) => links.beginEpoch(tx, this.#random, write, epoch, peer))
+  beginEpoch(
+    write: OwnWrite,
+    epoch: Epoch,
+    peer: KnownOfPeer,
+    afterRestoreOf: RestoredEnds | null = null,
+  ): Promise<LinkSnapshot> {
+    const beginning = { epoch, peer, afterRestoreOf }
+    return this.#queue.run((tx) => epochs.beginEpoch(tx, this.#random, write, beginning))
+  }
+
+  async becomeRestored(found: Generation, moment: Moment): Promise<void> {
+    const became = await this.#queue.run((tx) =>
+      restores.becomeRestored(tx, this.#random, found, moment),
+    )
+    if (became) for (const listener of [...this.#restoredListeners]) listener()
+  }
+
+  onRestored(listener: () => void): () => void {
+    this.#restoredListeners.add(listener)
+    return () => {
+      this.#restoredListeners.delete(listener)
+    }
+  }
+
+  readStanding(): Promise<StoreStanding> {
+    return this.#queue.run(restores.readStanding)
+  }
+
+  mustOpenAfresh(linkId: LinkId, deviceId: DeviceId, end: DeviceEnd): Promise<boolean> {
+    return this.#queue.run((tx) => restores.mustOpenAfresh(tx, linkId, deviceId, end))
+  }
+
+  markOpenedAfresh(write: OwnWrite, deviceId: DeviceId, end: DeviceEnd): Promise<void> {
+    return this.#queue.run((tx) => {
+      restores.markOpenedAfresh(tx, write, deviceId, end)
+    })
   }
 
   async receiveBlocks(

@@ -18,7 +18,9 @@ const snapshotOf = (
   },
   end,
   generation: (end === 'verifier' ? 'a' : 'b').repeat(32),
-  hadGenerations: false,
+  restored: false,
+  epochAfterRestoreOf: null,
+  epochAgreed: false,
   life: 3,
   greeted: false,
   commitCounter: 10,
@@ -146,51 +148,209 @@ describe('a hello in one epoch', () => {
   })
 })
 
-describe('a hello with a store that lost what it said', () => {
-  const known = { generation: 'b'.repeat(32), life: 3, commitCounter: 10 }
-  const mine = snapshotOf('verifier', { knownOfPeer: known })
+const KNOWN = { generation: 'b'.repeat(32), life: 3, commitCounter: 10 }
+const KNOWN_OF_A = { generation: 'a'.repeat(32), life: 3, commitCounter: 10 }
 
+describe('a store that was restored, as its peer tells it', () => {
+  const mine = snapshotOf('verifier')
+
+  test.each([
+    ['another generation', { generation: 'c'.repeat(32) }],
+    ['a later life', { life: 4 }],
+    ['a higher commit counter', { commitCounter: 11 }],
+  ])('finds it itself where the peer knows %s of it', (_, changes) => {
+    const theirs = snapshotOf('follower', { knownOfPeer: { ...KNOWN_OF_A, ...changes } })
+    expect(judge(mine, theirs).kind).toBe('self-restored')
+    expect(
+      judge(
+        snapshotOf('follower'),
+        snapshotOf('verifier', { knownOfPeer: { ...KNOWN, ...changes } }),
+      ).kind,
+    ).toBe('self-restored')
+  })
+
+  test('does not find it again for what the peer knows of its former generation', () => {
+    const now = snapshotOf('verifier', { restored: true })
+    const theirs = snapshotOf('follower', {
+      knownOfPeer: { ...KNOWN_OF_A, generation: 'c'.repeat(32), life: 9 },
+    })
+    expect(judge(now, theirs).kind).toBe('begin')
+    // Also once it has begun the epoch, and until that has reached the follower.
+    const begun = snapshotOf('verifier', { epoch: epochOf(2), epochAfterRestoreOf: 'verifier' })
+    expect(judge(begun, theirs).kind).toBe('wait')
+  })
+
+  test('finds that it was restored once more, before an epoch had begun', () => {
+    const now = snapshotOf('verifier', { restored: true })
+    const theirs = snapshotOf('follower', { knownOfPeer: { ...KNOWN_OF_A, life: 9 } })
+    expect(judge(now, theirs).kind).toBe('self-restored')
+  })
+
+  test('is not judged by a generation that the peer leaves open', () => {
+    const open = { ...KNOWN_OF_A, generation: null }
+    expect(judge(mine, snapshotOf('follower', { knownOfPeer: open })).kind).toBe('agree')
+    const later = snapshotOf('follower', { knownOfPeer: { ...open, life: 9 } })
+    expect(judge(mine, later).kind).toBe('self-restored')
+  })
+
+  test('what the peer says of it is compared with its state when the answer comes', () => {
+    const now = snapshotOf('verifier', { commitCounter: 12 })
+    const knownOfPeer = { ...KNOWN_OF_A, commitCounter: 12 }
+    const answer = composeHello(snapshotOf('follower', { knownOfPeer }), NONCE)
+    expect(judgeHello({ asked: mine, now, answer }).kind).toBe('agree')
+  })
+})
+
+describe('the verifier, alone, makes an epoch', () => {
   test.each([
     ['another generation', { generation: 'c'.repeat(32) }],
     ['an earlier life', { life: 2 }],
     ['a lower commit counter', { commitCounter: 9 }],
-  ])('names the peer as restored: %s', (_, changes) => {
+    ['that it was restored', { restored: true }],
+  ])('where the follower shows %s', (_, changes) => {
+    const mine = snapshotOf('verifier', { knownOfPeer: KNOWN })
     expect(judge(mine, snapshotOf('follower'), changes)).toMatchObject({
-      kind: 'restored',
-      who: 'peer',
+      ...{ kind: 'begin', counter: 2, epochId: null, afterRestoreOf: 'follower' },
+      // The follower may have yet to take its new one.
+      peer: { generation: null },
     })
   })
 
-  test('names this store as restored where the peer knows a later state of it', () => {
-    const knownOfYou = { generation: 'a'.repeat(32), life: 9, commitCounter: 10 }
-    expect(judge(mine, snapshotOf('follower', { knownOfPeer: knownOfYou }))).toMatchObject({
-      kind: 'restored',
-      who: 'self',
+  test('where it was restored itself, or both were', () => {
+    const mine = snapshotOf('verifier', { knownOfPeer: KNOWN, restored: true })
+    expect(judge(mine, snapshotOf('follower'))).toMatchObject({
+      ...{ kind: 'begin', counter: 2, afterRestoreOf: 'verifier' },
+      peer: { generation: 'b'.repeat(32) },
+    })
+    expect(judge(mine, snapshotOf('follower', { restored: true }))).toMatchObject({
+      ...{ kind: 'begin', counter: 2, afterRestoreOf: 'both' },
     })
   })
 
-  test('compares what the peer says of itself with what was known when it was asked', () => {
-    // Meanwhile a question of the peer's next life has come: the answer is only old.
-    const now = snapshotOf('verifier', { knownOfPeer: { ...known, life: 4 } })
-    const answer = composeHello(snapshotOf('follower'), NONCE)
-    expect(judgeHello({ asked: mine, now, answer }).kind).toBe('agree')
+  test('with a counter above the higher of the two', () => {
+    const mine = snapshotOf('verifier', { restored: true })
+    expect(judge(mine, snapshotOf('follower', { epoch: epochOf(7) }))).toMatchObject({ counter: 8 })
+    const theirs = snapshotOf('follower', { epoch: null, restored: true })
+    expect(judge(snapshotOf('verifier', { epoch: epochOf(5) }), theirs)).toMatchObject({
+      counter: 6,
+    })
   })
 
-  test('holds a verifier that meets a later epoch, or another of the same number, for restored', () => {
-    for (const epoch of [epochOf(2), epochOf(1, 'f')]) {
-      expect(judge(snapshotOf('verifier'), snapshotOf('follower', { epoch }))).toMatchObject({
-        kind: 'restored',
-        who: 'self',
+  test('after a restore of a store that never had one', () => {
+    const mine = snapshotOf('verifier', fresh)
+    expect(judge(mine, snapshotOf('follower', { ...fresh, restored: true }))).toMatchObject({
+      ...{ kind: 'begin', counter: 1, afterRestoreOf: 'follower' },
+    })
+  })
+
+  test('where the follower has a lower one, though it had agreed with the present one', () => {
+    const asked = snapshotOf('verifier', { epoch: epochOf(2), epochAgreed: true })
+    for (const epoch of [epochOf(1), null]) {
+      expect(judge(asked, snapshotOf('follower', { epoch }))).toMatchObject({
+        ...{ kind: 'begin', counter: 3, afterRestoreOf: 'follower' },
       })
     }
   })
 
-  test('holds a verifier that has forgotten the epoch of its follower for restored', () => {
-    const verifier = snapshotOf('verifier', { epoch: epochOf(1) })
-    expect(judge(snapshotOf('follower', { epoch: epochOf(2) }), verifier)).toMatchObject({
-      kind: 'restored',
-      who: 'peer',
+  test('and waits for a follower that is only late', () => {
+    const asked = snapshotOf('verifier', { epoch: epochOf(2) })
+    // Meanwhile, not when it asked, it has agreed.
+    const now = { ...asked, epochAgreed: true }
+    const answer = composeHello(snapshotOf('follower'), NONCE)
+    expect(judgeHello({ asked, now, answer }).kind).toBe('wait')
+  })
+
+  test('once for one restore: the follower says so until the epoch has reached it', () => {
+    const peer = { ...KNOWN, generation: null }
+    const changes = {
+      epoch: epochOf(2),
+      epochAfterRestoreOf: 'follower',
+      knownOfPeer: peer,
+    } as const
+    const asked = snapshotOf('verifier', changes)
+    const late = snapshotOf('follower', { restored: true, generation: 'c'.repeat(32) })
+    expect(judge(asked, late).kind).toBe('wait')
+    // In the epoch it says so only of another restore.
+    expect(judge(asked, { ...late, epoch: epochOf(2) })).toMatchObject({
+      ...{ kind: 'begin', counter: 3, afterRestoreOf: 'follower' },
     })
+  })
+
+  test('and names again whom an epoch named that never reached the follower', () => {
+    const changes = { epoch: epochOf(2), epochAfterRestoreOf: 'follower', restored: true } as const
+    expect(judge(snapshotOf('verifier', changes), snapshotOf('follower'))).toMatchObject({
+      ...{ kind: 'begin', counter: 3, afterRestoreOf: 'both' },
+    })
+  })
+
+  test('and finds itself restored where it meets a later one, or another of the same number', () => {
+    for (const epoch of [epochOf(2), epochOf(1, 'f')]) {
+      const decision = judge(snapshotOf('verifier'), snapshotOf('follower', { epoch }))
+      expect(decision.kind).toBe('self-restored')
+    }
+    const decision = judge(snapshotOf('verifier', { epoch: null }), snapshotOf('follower'))
+    expect(decision.kind).toBe('self-restored')
+  })
+
+  test('what the peer says of itself is compared with what was known when it was asked', () => {
+    const asked = snapshotOf('verifier', { knownOfPeer: KNOWN })
+    // Meanwhile a question of the peer's next life has come: the answer is only old.
+    const now = snapshotOf('verifier', { knownOfPeer: { ...KNOWN, life: 4 } })
+    const answer = composeHello(snapshotOf('follower'), NONCE)
+    expect(judgeHello({ asked, now, answer }).kind).toBe('agree')
+  })
+})
+
+describe('the follower', () => {
+  const later = { epoch: epochOf(2), epochAfterRestoreOf: 'verifier' } as const
+  const knownOfVerifier = { generation: 'a'.repeat(32), life: 3, commitCounter: 10 }
+
+  test('takes over a later epoch, and leaves the generation of a restored verifier open', () => {
+    const mine = snapshotOf('follower', { knownOfPeer: knownOfVerifier })
+    const theirs = snapshotOf('verifier', { ...later, generation: 'c'.repeat(32) })
+    expect(judge(mine, theirs)).toMatchObject({
+      ...{ kind: 'begin', counter: 2, epochId: epochOf(2).id, afterRestoreOf: 'verifier' },
+      peer: { generation: null, life: 3, commitCounter: 10 },
+    })
+  })
+
+  test('never takes over a lower one, nor another of the same number', () => {
+    const mine = snapshotOf('follower', { epoch: epochOf(2) })
+    for (const epoch of [epochOf(1), epochOf(2, 'f'), null]) {
+      expect(judge(mine, snapshotOf('verifier', { epoch })).kind).toBe('wait')
+    }
+  })
+
+  test('waits for the epoch of a verifier that was restored, whether or not that has noticed', () => {
+    const mine = snapshotOf('follower', { knownOfPeer: knownOfVerifier })
+    expect(judge(mine, snapshotOf('verifier', { life: 2 })).kind).toBe('wait')
+    expect(judge(mine, snapshotOf('verifier', { restored: true })).kind).toBe('wait')
+    // An epoch of before the verifier's restore would be all that is left of what was known of it.
+    expect(judge(mine, snapshotOf('verifier', { life: 2, epoch: epochOf(2) })).kind).toBe('wait')
+  })
+
+  test('that was restored takes over only an epoch that was made for it', () => {
+    const mine = snapshotOf('follower', { restored: true })
+    expect(judge(mine, snapshotOf('verifier')).kind).toBe('wait')
+    expect(judge(mine, snapshotOf('verifier', later)).kind).toBe('wait')
+    const named = { epoch: epochOf(2), epochAfterRestoreOf: 'follower' } as const
+    const open = { generation: null, life: 3, commitCounter: 10 }
+    expect(judge(mine, snapshotOf('verifier', { ...named, knownOfPeer: open }))).toMatchObject({
+      kind: 'begin',
+      counter: 2,
+    })
+    // That was for an earlier restore: the verifier has agreed in it since.
+    const agreed = { ...open, generation: 'b'.repeat(32) }
+    expect(judge(mine, snapshotOf('verifier', { ...named, knownOfPeer: agreed })).kind).toBe('wait')
+  })
+
+  test('finds itself restored where a later epoch names it, or was used with it', () => {
+    const mine = snapshotOf('follower')
+    const named = { epoch: epochOf(2), epochAfterRestoreOf: 'both' } as const
+    expect(judge(mine, snapshotOf('verifier', named)).kind).toBe('self-restored')
+    expect(judge(mine, snapshotOf('verifier', { ...later, lastBatch: 1 })).kind).toBe(
+      'self-restored',
+    )
   })
 })
 

@@ -43,6 +43,8 @@ const withFault = (
     get: (target, name) => {
       const member: unknown = Reflect.get(target, name, target)
       if (typeof member !== 'function') return member
+      // Not an operation: it only names who is called back.
+      if (name === 'onRestored') return (listener: () => void) => target.onRestored(listener)
       return (...args: readonly unknown[]) =>
         fault(String(name), () => Reflect.apply(member, target, args) as Promise<unknown>)
     },

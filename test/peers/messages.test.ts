@@ -114,10 +114,12 @@ describe('the messages between two KMEs', () => {
       generation: NAME,
       life: 1,
       commitCounter: 0,
+      restored: true,
       epoch: null,
+      epochAfterRestoreOf: 'both',
       lastBatch: 0,
       lanes: { verifier: lane, follower: lane },
-      knownOfYou: null,
+      knownOfYou: { generation: null, life: 1, commitCounter: 0 },
     }
     expect(helloSchema.parse(JSON.parse(encode(hello)))).toEqual(hello)
     expect(helloSchema.safeParse({ ...hello, restored: [] }).success).toBe(false)

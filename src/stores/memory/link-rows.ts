@@ -5,7 +5,10 @@ type LinkRows = Pick<
   StoreTx,
   | 'readMeta'
   | 'writeRunningMs'
+  | 'renewGeneration'
+  | 'listFormerGenerations'
   | 'findLink'
+  | 'listLinks'
   | 'writeLink'
   | 'readLedger'
   | 'writeLedger'
@@ -18,6 +21,9 @@ type LinkRows = Pick<
   | 'readCheckpoint'
   | 'writeCheckpoint'
   | 'deleteCheckpoints'
+  | 'isFreshDevice'
+  | 'insertFreshDevice'
+  | 'deleteFreshDevices'
   | 'readFingerprintKey'
   | 'writeFingerprintKey'
 >
@@ -28,7 +34,14 @@ export const linkRows = (tables: MemoryTables): LinkRows => ({
   writeRunningMs: (runningMs) => {
     tables.meta.set('', { ...readMeta(tables), runningMs })
   },
+  renewGeneration: (generation) => {
+    const meta = readMeta(tables)
+    tables.formerGenerations.set(tables.formerGenerations.size, meta.generation)
+    tables.meta.set('', { ...meta, generation })
+  },
+  listFormerGenerations: () => tables.formerGenerations.values(),
   findLink: (linkId) => tables.links.get(linkId) ?? null,
+  listLinks: () => tables.links.values(),
   writeLink: (row) => {
     tables.links.set(row.identity.linkId, row)
   },
@@ -50,6 +63,25 @@ export const linkRows = (tables: MemoryTables): LinkRows => ({
   writeSuspects: (linkId, suspects) => {
     tables.suspects.set(linkId, suspects)
   },
+  ...deviceRows(tables),
+  readFingerprintKey: (linkId) => tables.fingerprintKeys.read(linkId),
+  writeFingerprintKey: (linkId, key) => {
+    tables.fingerprintKeys.write(linkId, key)
+  },
+})
+
+type DeviceRows = Pick<
+  LinkRows,
+  | 'readCheckpoint'
+  | 'writeCheckpoint'
+  | 'deleteCheckpoints'
+  | 'isFreshDevice'
+  | 'insertFreshDevice'
+  | 'deleteFreshDevices'
+>
+
+/** What is kept of each device of a link. */
+const deviceRows = (tables: MemoryTables): DeviceRows => ({
   readCheckpoint: (linkId, deviceId) => {
     const checkpoint = tables.checkpoints.get(joinKey(linkId, deviceId))
     return checkpoint ? Buffer.from(checkpoint) : null
@@ -62,9 +94,15 @@ export const linkRows = (tables: MemoryTables): LinkRows => ({
       if (isOf(key, linkId)) tables.checkpoints.delete(key)
     }
   },
-  readFingerprintKey: (linkId) => tables.fingerprintKeys.read(linkId),
-  writeFingerprintKey: (linkId, key) => {
-    tables.fingerprintKeys.write(linkId, key)
+  isFreshDevice: (linkId, deviceId, end) =>
+    tables.freshDevices.get(joinKey(linkId, deviceId, end)) !== undefined,
+  insertFreshDevice: (linkId, deviceId, end) => {
+    tables.freshDevices.set(joinKey(linkId, deviceId, end), true)
+  },
+  deleteFreshDevices: (linkId) => {
+    for (const [key] of tables.freshDevices.entries()) {
+      if (isOf(key, linkId)) tables.freshDevices.delete(key)
+    }
   },
 })
 

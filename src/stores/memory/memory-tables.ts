@@ -1,5 +1,6 @@
 import type { AuditEntry } from '../../ports/audit.ts'
 import type { LaneDrop, SaeList } from '../../ports/delivery-store.ts'
+import type { Generation } from '../../model/ids.ts'
 import type { LaneState } from '../../model/lane.ts'
 import type { LaneGrant, LaneStretch, Proposal } from '../../ports/lane-store.ts'
 import type { Ledger } from '../../model/ledger.ts'
@@ -21,6 +22,8 @@ export class MemoryTables {
   readonly verdicts: MemoryTable<string, VerdictRow>
   readonly suspects: MemoryTable<string, readonly (readonly Piece[])[]>
   readonly checkpoints: MemoryTable<string, Buffer>
+  readonly formerGenerations: MemoryTable<number, Generation>
+  readonly freshDevices: MemoryTable<string, true>
   readonly fingerprintKeys: MaterialTable<string>
   readonly blocks: MemoryTable<number, BlockRow>
   readonly blocksByRef: MemoryTable<string, number>
@@ -48,6 +51,8 @@ export class MemoryTables {
     this.verdicts = new MemoryTable(journal)
     this.suspects = new MemoryTable(journal)
     this.checkpoints = new MemoryTable(journal)
+    this.formerGenerations = new MemoryTable(journal)
+    this.freshDevices = new MemoryTable(journal)
     this.fingerprintKeys = new MaterialTable(journal)
     this.blocks = new MemoryTable(journal)
     this.blocksByRef = new MemoryTable(journal)
@@ -64,7 +69,7 @@ export class MemoryTables {
     this.grants = new MemoryTable(journal)
     this.saes = new MemoryTable(journal)
     this.audit = new MemoryTable(journal)
-    this.meta.set('', { generation, hadGenerations: false, runningMs: 0 })
+    this.meta.set('', { generation, runningMs: 0 })
     journal.commit()
   }
 

@@ -1,8 +1,7 @@
 import { KmeError } from '../../errors.ts'
-import { endOf, LANE_NAMES, sameEpoch, type Epoch, type LaneName } from '../../model/lane.ts'
+import { endOf, LANE_NAMES, sameEpoch, type LaneName } from '../../model/lane.ts'
 import { emptyLedger } from '../../model/ledger.ts'
 import { isRangeSet, missingFrom, presentIn, type Range, type RangeSet } from '../../model/range.ts'
-import type { Random } from '../../ports/clock.ts'
 import type { LinkId } from '../../model/ids.ts'
 import type { KnownOfPeer } from '../../ports/peer.ts'
 import type {
@@ -15,10 +14,7 @@ import type {
 } from '../../ports/lane-store.ts'
 import type { LinkRow, StoreTx } from '../store-tx.ts'
 import { applyOwn, changeLink, lifeEnded, requireLink } from './guard.ts'
-import { renewFingerprintKey } from './fingerprint.ts'
 import type { LinkChange } from './link-change.ts'
-
-const END_BATCH = 500
 
 export const openLink = (tx: StoreTx, identity: LinkIdentity): LinkSnapshot => {
   const known = tx.findLink(identity.linkId)
@@ -33,6 +29,10 @@ export const openLink = (tx: StoreTx, identity: LinkIdentity): LinkSnapshot => {
     counting: false,
     commitCounter: 0,
     epoch: null,
+    // What the link had before, should it have been there, is not in the copy that was put back.
+    restored: tx.listFormerGenerations().length > 0,
+    epochAfterRestoreOf: null,
+    epochAgreed: false,
     knownOfPeer: null,
     lastBatch: 0,
     closedTold: true,
@@ -82,6 +82,8 @@ export const applyHello = (
   { peer, adopt, closedBatch }: HelloAgreement,
 ): LinkSnapshot =>
   applyOwn(tx, write, (change) => {
+    // Of a store that was restored since nothing may be agreed.
+    if (change.row.restored) throw lifeEnded(change.linkId)
     const known = sameGeneration(change.row.knownOfPeer, peer)
     // The peer has begun another life since it answered.
     if (known && peer.life < known.life) throw lifeEnded(change.linkId)
@@ -90,12 +92,13 @@ export const applyHello = (
       adoptRanges(change, lane, adopt[lane] ?? [])
     }
     if (closedBatch !== null) closeUpTo(change, closedBatch)
-    change.update({ knownOfPeer: { ...peer, commitCounter }, greeted: true, counting: true })
+    const knownOfPeer = { ...peer, commitCounter }
+    change.update({ knownOfPeer, epochAgreed: true, greeted: true, counting: true })
     return savedSnapshot(change)
   })
 
 const sameGeneration = (known: KnownOfPeer | null, peer: KnownOfPeer): KnownOfPeer | null =>
-  known?.generation === peer.generation ? known : null
+  known?.generation === null || known?.generation === peer.generation ? known : null
 
 /** The peer holds these for deliveries whose master never got an answer: a crash lost our commit. */
 const adoptRanges = (change: LinkChange, lane: LaneName, ranges: RangeSet): void => {
@@ -126,75 +129,18 @@ export const closeUpTo = (change: LinkChange, batch: number): void => {
   for (const lane of LANE_NAMES) if (change.lanes.makeUsable(lane)) change.touch()
 }
 
-export const beginEpoch = (
-  tx: StoreTx,
-  random: Random,
-  write: OwnWrite,
-  epoch: Epoch,
-  peer: KnownOfPeer,
-): LinkSnapshot =>
-  applyOwn(tx, write, (change) => {
-    const { linkId, row } = change
-    if (row.epoch && epoch.counter <= row.epoch.counter) {
-      throw new TypeError(
-        `link ${linkId}: epoch ${epoch.counter} is not after ${row.epoch.counter}`,
-      )
-    }
-    for (const state of ['unverified', 'ownLane', 'otherLane', 'granted'] as const) {
-      change.moveAll(state, 'dropped')
-    }
-    dropRows(tx, linkId)
-    renewFingerprintKey(tx, linkId, random)
-    if (row.knownOfPeer?.generation !== peer.generation) restartSaeVersions(tx, linkId)
-    change.update({ epoch, knownOfPeer: peer, greeted: false, lastBatch: 0, closedTold: true })
-    return savedSnapshot(change)
-  })
-
-const dropRows = (tx: StoreTx, linkId: LinkId): void => {
-  tx.deleteBlocks(linkId)
-  tx.deleteLanes(linkId)
-  tx.deleteCheckpoints(linkId)
-  tx.deletePendingDrops(linkId)
-  tx.deletePendingGrants(linkId)
-  tx.writeProposal(linkId, null)
-  tx.writeVerdict(linkId, null)
-  tx.writeSuspects(linkId, [])
-  // Their lane is gone, so there is nothing left to confirm; what slaves here hold stays.
-  let open = tx.listUnconfirmed(linkId, END_BATCH)
-  while (open.length > 0) {
-    for (const delivery of open) tx.updateDelivery({ ...delivery, remote: 'none' })
-    open = tx.listUnconfirmed(linkId, END_BATCH)
-  }
-}
-
-/** Another store of the peer counts its lists from where it was: any of them is news. */
-const restartSaeVersions = (tx: StoreTx, linkId: LinkId): void => {
-  const list = tx.readPeerSaes(linkId)
-  if (list) tx.writePeerSaes(linkId, { version: 0, saes: list.saes })
-}
-
 /** The state after what `change` did. */
 export const savedSnapshot = (change: LinkChange): LinkSnapshot => {
   change.save()
   return snapshotOf(change.tx, change.row)
 }
 
-const snapshotOf = (tx: StoreTx, row: LinkRow): LinkSnapshot => {
-  const { identity, life, greeted, commitCounter, epoch, knownOfPeer, lastBatch, closedTold } = row
-  const { generation, hadGenerations } = tx.readMeta()
-  const { linkId, kmeId, peerKmeId } = identity
+export const snapshotOf = (tx: StoreTx, row: LinkRow): LinkSnapshot => {
+  const { linkId, kmeId, peerKmeId } = row.identity
   return {
-    identity,
+    ...row,
     end: endOf(kmeId, peerKmeId),
-    generation,
-    hadGenerations,
-    life,
-    greeted,
-    commitCounter,
-    epoch,
-    knownOfPeer,
-    lastBatch,
-    closedTold,
+    generation: tx.readMeta().generation,
     openProposal: tx.readProposal(linkId),
     lanes: { verifier: tx.readLane(linkId, 'verifier'), follower: tx.readLane(linkId, 'follower') },
   }

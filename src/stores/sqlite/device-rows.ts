@@ -6,6 +6,7 @@ type MaterialRows = Pick<StoreTx, 'readMaterial' | 'deleteMaterial'> & {
   readonly insertMaterial: (row: BlockRow, material: Buffer) => void
 }
 type CheckpointRows = Pick<StoreTx, 'readCheckpoint' | 'writeCheckpoint' | 'deleteCheckpoints'>
+type FreshDeviceRows = Pick<StoreTx, 'isFreshDevice' | 'insertFreshDevice' | 'deleteFreshDevices'>
 type FingerprintKeyRows = Pick<StoreTx, 'readFingerprintKey' | 'writeFingerprintKey'>
 
 /** Bytes of blocks, written once: `seq` is never reused, so they need no version. */
@@ -46,6 +47,28 @@ export const checkpointRows = (context: RowContext): CheckpointRows => {
       write.run(context.ensureLink(linkId), deviceId, checkpoint)
     },
     deleteCheckpoints(linkId) {
+      remove.run(context.findLink(linkId))
+    },
+  }
+}
+
+/** Which ends of devices were opened afresh in the epochs of their links. */
+export const freshDeviceRows = (context: RowContext): FreshDeviceRows => {
+  const { db } = context
+  const select = db.prepare(
+    'SELECT 1 FROM fresh_device WHERE link = ? AND device_id = ? AND device_end = ?',
+  )
+  const insert = db.prepare(
+    'INSERT OR REPLACE INTO fresh_device (link, device_id, device_end) VALUES (?, ?, ?)',
+  )
+  const remove = db.prepare('DELETE FROM fresh_device WHERE link = ?')
+  return {
+    isFreshDevice: (linkId, deviceId, end) =>
+      select.get(context.findLink(linkId), deviceId, end) !== undefined,
+    insertFreshDevice(linkId, deviceId, end) {
+      insert.run(context.ensureLink(linkId), deviceId, end)
+    },
+    deleteFreshDevices(linkId) {
       remove.run(context.findLink(linkId))
     },
   }

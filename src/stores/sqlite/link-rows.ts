@@ -1,5 +1,5 @@
 import type { KnownOfPeer } from '../../ports/peer.ts'
-import type { Epoch } from '../../model/lane.ts'
+import type { Epoch, RestoredEnds } from '../../model/lane.ts'
 import type { LinkId } from '../../model/ids.ts'
 import type { LinkRow, StoreTx } from '../store-tx.ts'
 import type { RowContext } from './context.ts'
@@ -19,10 +19,14 @@ interface Row {
   readonly peer_commit_counter: number | null
   readonly last_batch: number
   readonly closed_told: number
+  readonly restored: number
+  readonly epoch_after_restore_of: string | null
+  readonly epoch_agreed: number
 }
 
 const COLUMNS = `kme_id, peer_kme_id, life, greeted, counting, commit_counter, epoch_counter,
-  epoch_id, peer_generation, peer_life, peer_commit_counter, last_batch, closed_told`
+  epoch_id, peer_generation, peer_life, peer_commit_counter, last_batch, closed_told, restored,
+  epoch_after_restore_of, epoch_agreed`
 
 const epochOf = (row: Row): Epoch | null =>
   row.epoch_counter === null || row.epoch_id === null
@@ -30,7 +34,7 @@ const epochOf = (row: Row): Epoch | null =>
     : { counter: row.epoch_counter, id: row.epoch_id }
 
 const peerOf = (row: Row): KnownOfPeer | null =>
-  row.peer_generation === null || row.peer_life === null || row.peer_commit_counter === null
+  row.peer_life === null || row.peer_commit_counter === null
     ? null
     : {
         generation: row.peer_generation,
@@ -48,6 +52,9 @@ const linkOf = (linkId: LinkId, row: Row): LinkRow => ({
   knownOfPeer: peerOf(row),
   lastBatch: row.last_batch,
   closedTold: row.closed_told === 1,
+  restored: row.restored === 1,
+  epochAfterRestoreOf: row.epoch_after_restore_of as RestoredEnds | null,
+  epochAgreed: row.epoch_agreed === 1,
 })
 
 const epochValues = (epoch: Epoch | null): SqlValue[] =>
@@ -67,21 +74,30 @@ const valuesOf = (row: LinkRow): SqlValue[] => [
   ...peerValues(row.knownOfPeer),
   row.lastBatch,
   Number(row.closedTold),
+  Number(row.restored),
+  row.epochAfterRestoreOf,
+  Number(row.epochAgreed),
 ]
 
 /** One short row per link. */
-export const linkRows = (context: RowContext): Pick<StoreTx, 'findLink' | 'writeLink'> => {
+export const linkRows = (
+  context: RowContext,
+): Pick<StoreTx, 'findLink' | 'listLinks' | 'writeLink'> => {
   const { db } = context
   const select = db.prepare<Row>(`SELECT ${COLUMNS} FROM link WHERE link = ?`)
+  const all = db.prepare<Row & { readonly link: number }>(
+    `SELECT link, ${COLUMNS} FROM link ORDER BY link`,
+  )
   const write = db.prepare(
     `INSERT OR REPLACE INTO link (link, ${COLUMNS})
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   )
   return {
     findLink(linkId) {
       const row = select.get(context.findLink(linkId))
       return row === undefined ? null : linkOf(linkId, row)
     },
+    listLinks: () => all.all().map((row) => linkOf(context.linkIdOf(row.link), row)),
     writeLink(row) {
       write.run(context.ensureLink(row.identity.linkId), ...valuesOf(row))
     },

@@ -4,7 +4,7 @@ import { proposalRows, suspectRows, verdictRows } from './batch-rows.ts'
 import { blockLists, blockRows } from './block-rows.ts'
 import type { RowContext } from './context.ts'
 import { deliveryLists, deliveryRows, heldRows } from './delivery-rows.ts'
-import { checkpointRows, fingerprintKeyRows, materialRows } from './device-rows.ts'
+import { checkpointRows, fingerprintKeyRows, freshDeviceRows, materialRows } from './device-rows.ts'
 import { chunkRows, laneDeletion, laneRows, stretchRows } from './lane-rows.ts'
 import { ledgerRows } from './ledger-rows.ts'
 import { linkRows } from './link-rows.ts'
@@ -30,6 +30,7 @@ export const sqliteTx = (context: RowContext): StoreTx => {
     ...blockLists(context),
     ...material,
     ...checkpointRows(context),
+    ...freshDeviceRows(context),
     ...fingerprintKeyRows(context),
     ...laneRows(context),
     ...stretchRows(context),

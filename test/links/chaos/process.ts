@@ -24,6 +24,12 @@ export class ProcessLife {
       get: (target, name) => {
         const member: unknown = Reflect.get(target, name, target)
         if (typeof member !== 'function') return member
+        if (name === 'onRestored') {
+          return (listener: () => void) =>
+            target.onRestored(() => {
+              if (this.#alive) listener()
+            })
+        }
         return (...args: readonly unknown[]) =>
           this.#call(String(name), () => Reflect.apply(member, target, args) as Promise<unknown>)
       },
