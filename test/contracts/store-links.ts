@@ -229,6 +229,93 @@ export const describeLinks = (open: OpenStore): void => {
       })
     })
 
+    test('a store that becomes restored takes a new generation, once, and ends every life', async () => {
+      await withEnds(open, async (ends) => {
+        const { follower } = ends
+        await ends.fill(1000)
+        const { store, snapshot } = follower
+        let heard = 0
+        const ignore = store.onRestored(() => {
+          heard += 1
+        })
+        await store.becomeRestored(snapshot.generation, at(5))
+        await store.becomeRestored(snapshot.generation, at(5))
+        ignore()
+        expect(heard).toBe(1)
+        const standing = await store.readStanding()
+        expect(standing.formerGenerations).toEqual([snapshot.generation])
+        expect(standing.links).toMatchObject([{ linkId: LINK, life: snapshot.life + 1 }])
+        await expect(follower.commit([])).rejects.toMatchObject({ code: 'LIFE_ENDED' })
+        expect((await store.applyAnnouncement(LINK, ends.stamp(ends.verifier), [])).kind).toBe(
+          'stale',
+        )
+        const { generation, restored } = await follower.refresh()
+        expect({ generation, restored }).toEqual({
+          generation: standing.generation,
+          restored: true,
+        })
+        // A link of which the copy that was put back knew nothing may have been used, too.
+        const identity = { linkId: 'new', kmeId: IDS.follower, peerKmeId: IDS.verifier }
+        expect((await store.openLink(identity)).restored).toBe(true)
+      })
+    })
+
+    test('a store that becomes restored drops what it holds, and its ledger says so', async () => {
+      await withEnds(open, async (ends) => {
+        const { verifier } = ends
+        await ends.fill(1000)
+        const delivery = verifier.delivery(0)
+        const created = { delivery, localSlaves: [verifier.saes[1] ?? fail()], remoteSlaves: [] }
+        await verifier.commit([{ ...created, remoteKmeId: IDS.follower }])
+        await verifier.store.becomeRestored(verifier.snapshot.generation, at(5))
+        const { counters, rows } = await verifier.store.recountLedger(LINK)
+        expect(counters.bytes).toMatchObject({ held: 0, dropped: 32 })
+        expect(rows.held).toBe(0)
+        const sae = verifier.saes[1] ?? fail()
+        const keys = [{ deliveryId: delivery.deliveryId, index: 0 }]
+        const masterSaeId = delivery.master.saeId
+        const fetched = await verifier.store.fetchKeys({ sae, masterSaeId, keys }, at(6))
+        expect(fetched.outcome).not.toBe('fetched')
+        expect((await verifier.store.readAudit(0, 10)).at(-1)?.action).toBe('dropped')
+      })
+    })
+
+    test('no hello is agreed by a restored store before its next epoch, which ends that', async () => {
+      await withEnds(open, async (ends) => {
+        const { verifier, follower } = ends
+        await follower.store.becomeRestored(follower.snapshot.generation, at(5))
+        await follower.refresh()
+        const agreement = { peer: verifier.self, adopt: {}, closedBatch: null }
+        const applying = follower.store.applyHello(follower.write, agreement)
+        await expect(applying).rejects.toMatchObject({ code: 'LIFE_ENDED' })
+        const open = { ...verifier.self, generation: null }
+        const begun = await follower.store.beginEpoch(follower.write, NEXT_EPOCH, open, 'both')
+        expect(begun).toMatchObject({
+          ...{ restored: false, epochAfterRestoreOf: 'both', epochAgreed: false },
+          knownOfPeer: open,
+        })
+        await follower.refresh()
+        const greeted = await follower.store.applyHello(follower.write, agreement)
+        expect(greeted).toMatchObject({ epochAgreed: true, knownOfPeer: verifier.self })
+      })
+    })
+
+    test('a device is to be opened afresh once in an epoch after a restore, each end by itself', async () => {
+      await withEnds(open, async ({ verifier }) => {
+        const { store } = verifier
+        const must = (end: 'leader' | 'follower') => store.mustOpenAfresh(LINK, DEVICE, end)
+        expect(await must('leader')).toBe(false)
+        await store.beginEpoch(verifier.write, NEXT_EPOCH, verifier.self, 'follower')
+        await verifier.refresh()
+        expect(await must('leader')).toBe(true)
+        await store.markOpenedAfresh(verifier.write, DEVICE, 'leader')
+        expect([await must('leader'), await must('follower')]).toEqual([false, true])
+        const later = { counter: 3, id: NEXT_EPOCH.id }
+        await store.beginEpoch(verifier.write, later, verifier.self, 'follower')
+        expect(await must('leader')).toBe(true)
+      })
+    })
+
     test('a link that was never opened is a mistake of the program', async () => {
       const { store, dispose } = await open()
       await expect(store.readLink('nowhere')).rejects.toThrow(TypeError)

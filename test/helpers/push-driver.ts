@@ -4,6 +4,7 @@ import type {
   DriverStatus,
   KeyBlock,
   OfferOutcome,
+  OpenOptions,
   QkdDriver,
 } from '../../src/ports/qkd-driver.ts'
 import type { BlockRef } from '../../src/model/block.ts'
@@ -17,7 +18,7 @@ export class PushDriver implements QkdDriver {
   demandBytes = 0
   #context: DriverContext | null = null
 
-  async open(context: DriverContext): Promise<void> {
+  async open(context: DriverContext, _options?: OpenOptions): Promise<void> {
     this.#context = context
   }
 

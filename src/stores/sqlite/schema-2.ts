@@ -13,6 +13,7 @@ CREATE INDEX pending_grant_range ON pending_grant (link, lane, start_offset);
 
 -- The audit record: SHA-256 over the row and the chain of the one before (ports/audit.ts).
 ALTER TABLE audit ADD COLUMN chain BLOB NOT NULL DEFAULT x'';
+
 -- Restore: whether this store was restored and the link has begun no epoch since; who was before the present epoch
 -- ('verifier', 'follower', 'both'; null: none); whether a hello of ours has succeeded in it; and which ends of devices
 -- were opened afresh in it.
