@@ -32,7 +32,6 @@ import type {
   Proposal,
   ReceivedBlocks,
   Stamped,
-  StoreStanding,
 } from '../ports/lane-store.ts'
 import type {
   AnnouncedBlock,
@@ -43,13 +42,14 @@ import type {
   Stamp,
 } from '../ports/peer.ts'
 import type { DeliveryId } from '../model/key-id.ts'
-import type { DeviceId, Generation, LinkId, SaeId } from '../model/ids.ts'
+import type { DeviceId, LinkId, SaeId } from '../model/ids.ts'
 import type { Epoch, LaneName, RestoredEnds } from '../model/lane.ts'
 import type { Ledger } from '../model/ledger.ts'
 import type { Moment } from '../model/moment.ts'
 import type { RangeSet } from '../model/range.ts'
 import { wipe } from '../support/wipe.ts'
 import { CommitQueue } from './commit-queue.ts'
+import { RestorableStore } from './restorable-store.ts'
 import * as announcements from './operations/announcements.ts'
 import * as batches from './operations/batches.ts'
 import * as confirms from './operations/confirms.ts'
@@ -62,10 +62,9 @@ import * as grants from './operations/grants.ts'
 import * as intake from './operations/intake.ts'
 import * as links from './operations/links.ts'
 import * as recount from './operations/recount.ts'
-import * as restores from './operations/restores.ts'
 import * as saes from './operations/saes.ts'
 import * as verdicts from './operations/verdicts.ts'
-import type { DeviceEnd, StoreBackend } from './store-tx.ts'
+import type { StoreBackend } from './store-tx.ts'
 
 /** What waits for a peer is refused more long before there are so many. */
 const COUNT_LIMIT = 100_000
@@ -74,14 +73,15 @@ const COUNT_LIMIT = 100_000
  * The store of a KME over any database: both ports, each operation in its savepoint of a shared
  * commit. What the operations do is in `operations/`, one file per group.
  */
-export class Store implements LaneStore, DeliveryStore, AsyncDisposable {
+export class Store extends RestorableStore implements LaneStore, DeliveryStore, AsyncDisposable {
   readonly #queue: CommitQueue
   readonly #random: Random
-  readonly #restoredListeners = new Set<() => void>()
   readonly failed: Promise<KmeError>
 
   constructor(backend: StoreBackend, random: Random) {
-    this.#queue = new CommitQueue(backend)
+    const queue = new CommitQueue(backend)
+    super(queue, random)
+    this.#queue = queue
     this.failed = this.#queue.failed
     this.#random = random
   }
@@ -114,34 +114,6 @@ export class Store implements LaneStore, DeliveryStore, AsyncDisposable {
   ): Promise<LinkSnapshot> {
     const beginning = { epoch, peer, afterRestoreOf }
     return this.#queue.run((tx) => epochs.beginEpoch(tx, this.#random, write, beginning))
-  }
-
-  async becomeRestored(found: Generation, moment: Moment): Promise<void> {
-    const became = await this.#queue.run((tx) =>
-      restores.becomeRestored(tx, this.#random, found, moment),
-    )
-    if (became) for (const listener of [...this.#restoredListeners]) listener()
-  }
-
-  onRestored(listener: () => void): () => void {
-    this.#restoredListeners.add(listener)
-    return () => {
-      this.#restoredListeners.delete(listener)
-    }
-  }
-
-  readStanding(): Promise<StoreStanding> {
-    return this.#queue.run(restores.readStanding)
-  }
-
-  mustOpenAfresh(linkId: LinkId, deviceId: DeviceId, end: DeviceEnd): Promise<boolean> {
-    return this.#queue.run((tx) => restores.mustOpenAfresh(tx, linkId, deviceId, end))
-  }
-
-  markOpenedAfresh(write: OwnWrite, deviceId: DeviceId, end: DeviceEnd): Promise<void> {
-    return this.#queue.run((tx) => {
-      restores.markOpenedAfresh(tx, write, deviceId, end)
-    })
   }
 
   async receiveBlocks(
