@@ -19,6 +19,8 @@ import type { PeerLink } from './links/peer-link.ts'
 import { RunningClock } from './support/running-clock.ts'
 import type { SaeList } from './ports/delivery-store.ts'
 import type { Store } from './stores/store.ts'
+import { StoreMark } from './kme/store-mark.ts'
+import type { StoreMarkParts } from './kme/store-mark.ts'
 import { adminParts } from './kme/views.ts'
 import { createDriver } from './drivers/registry.ts'
 import { describeKme } from './kme/describe.ts'
@@ -100,6 +102,7 @@ const openCore = async (
   const trust = await openTrust(config, { clock, observer, credentialsDirectory })
   const store = await openStore(config.store, { random, credentialsDirectory, opened })
   const runningClock = opened.use(await RunningClock.open({ clock, store, observer }))
+  await markStore(config, { store, clock, now: runningClock.now, observer }, opened)
   const saes = await store.registerSaes(config.saes.map(({ id }) => id))
   const { now } = runningClock
   // Links tell the directory of their peers' SAEs, and the directory is made of links.
@@ -130,6 +133,15 @@ const openCore = async (
   directoryOf.made = directory
   const storeFault = () => failure.reason
   return { config, trust, store, now, links, peerLinks, directory, failure, storeFault }
+}
+
+const markStore = async (
+  { store: options }: Config,
+  parts: Omit<StoreMarkParts, 'storePath'>,
+  opened: AsyncDisposableStack,
+): Promise<void> => {
+  if (options.type === 'memory') return
+  opened.use(await StoreMark.open({ ...parts, storePath: options.path }))
 }
 
 const localSaes = (config: Config, { saes }: SaeList) => {
