@@ -33,7 +33,7 @@ const FULL_SHARE = 0.75
 const FEW_KEYS = 10_000
 
 /**
- * A direction is drawn from one lane only, so the two KMEs serve in turn; the device goes on at less than
+ * A KME draws from its own lane first, so the two serve in turn; the device goes on at less than
  * half, so that the lanes are full when a slice begins and it seldom runs.
  */
 const pairOf = (poolKeys: number, more: Partial<LabSettings> = {}): LabSettings => ({

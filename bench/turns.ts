@@ -43,7 +43,7 @@ export class Turns implements Disposable {
     ]
   }
 
-  /** Who is asked in that round: a KME draws from its own lane only, so they take turns. */
+  /** Who is asked in that round: a KME draws from its own lane first, so they take turns. */
   direction(round: number): Direction {
     return this.#directions[round % 2 === 0 ? 0 : 1]
   }
