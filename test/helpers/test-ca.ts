@@ -53,6 +53,10 @@ export interface TestCa {
 export interface TestCaOptions {
   readonly name?: string
   readonly algorithm?: TestAlgorithm
+  /** Default: an hour ago. */
+  readonly notBefore?: Date
+  /** Default: in a year. */
+  readonly notAfter?: Date
 }
 
 const HOUR_MS = 3_600_000
@@ -132,7 +136,12 @@ const nameOf = (rdns: NonNullable<TestIssueOptions['subject']>): x509.Name =>
     ),
   )
 
-const createAuthority = async (name: string, algorithm: TestAlgorithm): Promise<Authority> => {
+const createAuthority = async ({
+  name = 'Test CA',
+  algorithm = 'p256',
+  notBefore = new Date(Date.now() - HOUR_MS),
+  notAfter = new Date(Date.now() + 365 * DAY_MS),
+}: TestCaOptions): Promise<Authority> => {
   const keys = await generateKeys(algorithm)
   const signing = ALGORITHMS[algorithm]
   const { keyCertSign, cRLSign } = x509.KeyUsageFlags
@@ -141,8 +150,8 @@ const createAuthority = async (name: string, algorithm: TestAlgorithm): Promise<
     keys,
     signingAlgorithm: signing,
     serialNumber: randomSerial(),
-    notBefore: new Date(Date.now() - HOUR_MS),
-    notAfter: new Date(Date.now() + 365 * DAY_MS),
+    notBefore,
+    notAfter,
     extensions: [
       new x509.BasicConstraintsExtension(true, undefined, true),
       new x509.KeyUsagesExtension(keyCertSign | cRLSign, true),
@@ -196,7 +205,7 @@ const crlOf = async (
 }
 
 export const createTestCa = async (options: TestCaOptions = {}): Promise<TestCa> => {
-  const authority = await createAuthority(options.name ?? 'Test CA', options.algorithm ?? 'p256')
+  const authority = await createAuthority(options)
   return {
     ca: authority.certificate.toString('pem'),
     caKey: privatePem(authority.keys.privateKey),

@@ -25,7 +25,7 @@ const runCi = ({ report, failing = [] }: Staged): Outcome & { readonly lastLine:
       'exit 0',
     ].join('\n'),
   })
-  for (const tool of ['openssl', 'curl', 'strace', 'git']) {
+  for (const tool of ['openssl', 'curl', 'strace', 'git', 'faketime']) {
     symlinkSync('/bin/true', join(tree.path, 'tools', tool))
   }
   symlinkSync(process.execPath, join(tree.path, 'tools/node'))
@@ -40,14 +40,15 @@ const runCi = ({ report, failing = [] }: Staged): Outcome & { readonly lastLine:
 }
 
 describe('.ci/run', () => {
-  test('installs, checks and tests, in this order, and ends with the count', () => {
+  test('installs, checks, tests and tries the faults, in this order, and ends with the count', () => {
     const outcome = runCi({ report: good })
 
     expect(outcome).toMatchObject({ status: 0, lastLine: 'Tests: 7 passed, 0 failed' })
-    expect(outcome.stdout.match(/^npm (ci|run check|test)/gm)).toEqual([
+    expect(outcome.stdout.match(/^npm (ci|run check|run test:faults|test)/gm)).toEqual([
       'npm ci',
       'npm run check',
       'npm test',
+      'npm run test:faults',
     ])
   })
 
@@ -66,7 +67,7 @@ describe('.ci/run', () => {
     expect(runCi({ report })).toMatchObject({ status: 1, lastLine: 'Tests: 7 passed, 1 failed' })
   })
 
-  test.each(['run check', 'test'])(
+  test.each(['run check', 'test', 'run test:faults'])(
     'fails when `npm %s` fails, whatever the tests say',
     (command) => {
       expect(runCi({ report: good, failing: [command] })).toMatchObject({

@@ -1,5 +1,23 @@
 import type { Scenario } from '../scenario.ts'
+import { clock } from './clock.ts'
+import { diskFull, ioError } from './disk.ts'
+import { everyFsync } from './every-fsync.ts'
+import { freeze } from './freeze.ts'
 import { kill } from './kill.ts'
+import { restoreBoth, restoreOne } from './restore.ts'
+import { messages, oneWay, partition } from './wire.ts'
 
 /** In the order in which they run. */
-export const SCENARIOS: readonly Scenario[] = [kill]
+export const SCENARIOS: readonly Scenario[] = [
+  kill,
+  everyFsync,
+  partition,
+  oneWay,
+  messages,
+  freeze,
+  diskFull,
+  ioError,
+  clock,
+  restoreOne,
+  restoreBoth,
+]

@@ -40,8 +40,11 @@ export interface TrialOptions {
   readonly lab?: KmeLabOptions
   /** Chance of the load: the same dice, the same requests. */
   readonly seed: number
-  /** Runs before a KME starts for the first time, when its folder may be made. */
-  readonly prepare?: (lab: KmeLab) => Promise<void>
+  /**
+   * Runs before a KME is made, when its folder may be; what it returns is disposed of before the lab
+   * is removed.
+   */
+  readonly prepare?: (lab: KmeLab) => Promise<AsyncDisposable | null>
   /** How the KMEs are started, if not plainly. */
   readonly launch?: (site: SiteName) => Omit<KmeProcessOptions, 'endWithParent'>
 }
@@ -62,6 +65,8 @@ export class Trial implements AsyncDisposable {
   readonly saes: readonly Sae[]
   readonly #options: TrialOptions
   readonly #forget: () => void
+  /** What it stands on: the lab and what was prepared in it. */
+  #ground: AsyncDisposableStack | null = null
   /** What operators were shown. */
   readonly #shown: string[] = []
 
@@ -81,21 +86,19 @@ export class Trial implements AsyncDisposable {
 
   /** Starts both and waits until they deliver keys. */
   static async start(options: TrialOptions): Promise<Trial> {
+    await using opened = new AsyncDisposableStack()
     const lab = await KmeLab.make(options.lab)
-    const forget = onEarlyEnd(() => lab.remove())
-    try {
-      await options.prepare?.(lab)
-      return await startIn(
-        lab,
-        options,
-        (pair, saes, recorder) => new Trial(pair, saes, options, recorder),
-      )
-    } catch (error) {
-      await lab.remove()
-      throw error
-    } finally {
-      forget()
-    }
+    opened.defer(() => lab.remove())
+    opened.defer(onEarlyEnd(() => lab.remove()))
+    const prepared = await options.prepare?.(lab)
+    if (prepared) opened.use(prepared)
+    const trial = await startIn(
+      lab,
+      options,
+      (pair, saes, recorder) => new Trial(pair, saes, options, recorder),
+    )
+    trial.#ground = opened.move()
+    return trial
   }
 
   site(name: SiteName): KmeSite {
@@ -158,7 +161,7 @@ export class Trial implements AsyncDisposable {
       process.signal('SIGCONT')
       await process.end('SIGKILL')
     }
-    await this.pair.lab.remove()
+    await this.#ground?.disposeAsync()
   }
 
   /** The last lines of both logs. */

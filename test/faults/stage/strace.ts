@@ -1,0 +1,26 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+
+/** The calls by which a store reaches the disk. */
+export type DiskCall = 'fsync' | 'pwrite64'
+
+const QUIET = ['-f', '-qq', '-o', '/dev/null']
+
+/** Runs the KME as this process's own child and kills it when it enters the n-th call, before that is done. */
+export const killedAt = (call: DiskCall, n: number): readonly string[] => [
+  'strace',
+  '-D',
+  ...QUIET,
+  '-e',
+  `trace=${call}`,
+  '-e',
+  `inject=${call}:signal=SIGKILL:when=${n}`,
+]
+
+/** From now on every such call of the running process fails with an I/O error. Ends with it. */
+export const failCalls = async (pid: number, call: DiskCall): Promise<ChildProcess> => {
+  const args = [...QUIET, '-e', `trace=${call}`, '-e', `inject=${call}:error=EIO`, '-p', `${pid}`]
+  const strace = spawn('strace', args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  await once(strace, 'spawn')
+  return strace
+}
