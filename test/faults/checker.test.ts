@@ -373,6 +373,17 @@ describe('beside the promises', () => {
     ).toEqual(['behaviour'])
   })
 
+  test('a proper request that is refused otherwise than for now is found', () => {
+    const rulesWith = (code: string) =>
+      broken((world) => {
+        const outcome = { result: 'refused', code } as const
+        world.draws.push({ ...first(world.draws), keys: [], outcome })
+        return undefined
+      })
+    expect(rulesWith('BAD_REQUEST')).toEqual(['behaviour'])
+    expect(rulesWith('NOT_READY')).toEqual([])
+  })
+
   test('two deliveries to one SAE are told apart', () => {
     expect(
       broken((world) => {

@@ -45,7 +45,11 @@ export class Sae {
   async draw({ slaves, number, sizeBits, asGet }: DrawRequest): Promise<Answer> {
     const [first, ...others] = slaves
     const additional = others.map(({ saeId }) => saeId)
-    const body = { number, size: sizeBits, additional_slave_SAE_IDs: additional }
+    const body = {
+      number,
+      size: sizeBits,
+      ...(additional.length > 0 ? { additional_slave_SAE_IDs: additional } : {}),
+    }
     const query = asGet && others.length === 0 ? `?number=${number}&size=${sizeBits}` : ''
     const startedMs = performance.now()
     const answer = await this.#ask(
