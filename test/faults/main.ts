@@ -103,8 +103,12 @@ const withCompileCache = async (work: () => Promise<number>): Promise<number> =>
   const remove = (): void => {
     rmSync(folder, { recursive: true, force: true })
   }
+  let isEnding = false
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(name, () => {
+    // npm hands on the signal that the terminal has sent already: the second must not cut the first off.
+    process.on(name, () => {
+      if (isEnding) return
+      isEnding = true
       say(name)
       void endEverything().then(() => {
         remove()
