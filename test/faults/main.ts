@@ -103,21 +103,24 @@ const withCompileCache = async (work: () => Promise<number>): Promise<number> =>
   const remove = (): void => {
     rmSync(folder, { recursive: true, force: true })
   }
-  let isEnding = false
+  const ending: Promise<never>[] = []
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     // npm hands on the signal that the terminal has sent already: the second must not cut the first off.
     process.on(name, () => {
-      if (isEnding) return
-      isEnding = true
+      if (ending.length > 0) return
       say(name)
-      void endEverything().then(() => {
+      const end = endEverything().then(() => {
         remove()
         process.exit(SIGNAL_EXIT_BASE + constants.signals[name])
       })
+      ending.push(end)
     })
   }
   try {
-    return await work()
+    const code = await work()
+    // The run fails when its KMEs are ended under it; the signal has the last word.
+    await Promise.all(ending)
+    return code
   } finally {
     remove()
   }
