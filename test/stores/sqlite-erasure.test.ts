@@ -75,9 +75,12 @@ test('what was delivered and fetched is in no file any more, sealed or not, and 
   await store.close()
   const sealedBefore = fixture.edit((db) =>
     (
-      db.prepare('SELECT sealed FROM held UNION ALL SELECT sealed FROM chunk').all() as {
-        sealed: Buffer
-      }[]
+      db
+        .prepare(
+          `SELECT sealed FROM delivery_group WHERE sealed IS NOT NULL
+           UNION ALL SELECT sealed FROM chunk`,
+        )
+        .all() as { sealed: Buffer }[]
     ).map((row) => row.sealed.subarray(10)),
   )
   for (const sealed of sealedBefore) expect(fixture.readFiles().includes(sealed)).toBe(true)

@@ -19,15 +19,15 @@ export const chunkKey = (number: number, linkId = 'a-b'): ChunkKey => ({
   number,
 })
 
-/** A delivery of one 32-byte key, of which nobody has to be told. */
-export const deliveryAt = (offset: number): Omit<DeliveryRow, 'seq'> => ({
+/** A delivery of one key, of which nobody has to be told. */
+export const deliveryAt = (offset: number, keyLengthBytes = 32): Omit<DeliveryRow, 'seq'> => ({
   linkId: 'a-b',
   epoch: EPOCH,
   delivery: {
     deliveryId: randomBytes(16),
     lane: 'verifier',
     offset,
-    keyLengthBytes: 32,
+    keyLengthBytes,
     keyCount: 1,
     master: { saeId: 'master', registrationId: '1'.repeat(32) },
     timeToLiveMs: 60_000,

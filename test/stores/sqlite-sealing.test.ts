@@ -8,7 +8,7 @@ import { chunkKey, deliveryAt, makeSqliteFixture } from './sqlite-fixture.ts'
 
 const corrupt = expect.objectContaining({ code: 'STORE_CORRUPT' })
 
-const SEALED_TABLES = ['chunk', 'held', 'block_material', 'fingerprint_key'] as const
+const SEALED_TABLES = ['chunk', 'delivery_group', 'block_material', 'fingerprint_key'] as const
 
 const sealedBlobs = (db: Database): Buffer[] =>
   SEALED_TABLES.flatMap((table) =>
@@ -47,7 +47,7 @@ const writeAll = (store: StoreBackend, bytes: Buffer): { block: BlockRow; delive
     tx.writeChunk(chunkKey(0), bytes)
     tx.writeFingerprintKey('a-b', bytes)
     const block = tx.insertBlock(BLOCK, bytes)
-    const delivery = tx.insertDelivery(deliveryAt(0))
+    const delivery = tx.insertDelivery(deliveryAt(0, bytes.length))
     tx.writeHeld(delivery, bytes)
     return { block, delivery }
   }) as { block: BlockRow; delivery: DeliveryRow }
@@ -225,8 +225,9 @@ describe('erasure', () => {
       store.transact((tx) => {
         for (let n = 0; n < 60; n += 1) tx.writeChunk(chunkKey(n), randomBytes(CHUNK_BYTES))
         return Array.from({ length: 120 }, (_, n) => {
-          const row = tx.insertDelivery(deliveryAt(n * 32))
-          tx.writeHeld(row, randomBytes(sizes[n % sizes.length]!))
+          const lengthBytes = sizes[n % sizes.length]!
+          const row = tx.insertDelivery(deliveryAt(n * 10_000, lengthBytes))
+          tx.writeHeld(row, randomBytes(lengthBytes))
           return row
         })
       }),

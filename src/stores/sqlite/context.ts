@@ -12,6 +12,15 @@ export interface Remembered<T> {
   set(value: T): void
 }
 
+/** Rows that are written when a transaction ends: once, whatever was done to them in it. */
+export interface LateRows {
+  beginPart(): void
+  rollBackPart(): void
+  flush(): void
+  /** After the transaction, whichever way it ended. */
+  clear(): void
+}
+
 /** What the rows are read and written with. */
 export class RowContext {
   readonly db: Database
@@ -20,6 +29,7 @@ export class RowContext {
   readonly #runs: Numbers
   readonly #linkIds = new Map<number, LinkId>()
   readonly #forget: (() => void)[] = []
+  readonly #late: LateRows[] = []
   readonly #selectLinkId: Statement<SqlValue[], { readonly link_id: LinkId }>
 
   constructor(db: Database, envelope: Envelope) {
@@ -70,9 +80,11 @@ export class RowContext {
 
   /** Part of a transaction: undone alone when it throws. */
   savepoint<T>(work: () => T): T {
+    for (const rows of this.#late) rows.beginPart()
     try {
       return this.db.savepoint(work)
     } catch (error) {
+      for (const rows of this.#late) rows.rollBackPart()
       this.#rolledBack()
       throw error
     }
@@ -81,11 +93,22 @@ export class RowContext {
   /** One transaction: durable when it returns, undone when it throws. */
   transaction<T>(work: () => T): T {
     try {
-      return this.db.transaction(work)
+      return this.db.transaction(() => {
+        const value = work()
+        for (const rows of this.#late) rows.flush()
+        return value
+      })
     } catch (error) {
       this.#rolledBack()
       throw error
+    } finally {
+      for (const rows of this.#late) rows.clear()
     }
+  }
+
+  /** These rows follow the transactions from here on. */
+  writeLate(rows: LateRows): void {
+    this.#late.push(rows)
   }
 
   /** Keeps what `read` returns, until something is rolled back. */

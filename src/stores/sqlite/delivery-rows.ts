@@ -1,166 +1,219 @@
 import type { DeliveryRow, StoreTx } from '../store-tx.ts'
-import { rangeOf } from '../../model/range.ts'
-import { deliveryLengthBytes } from '../../model/delivery.ts'
 import type { LaneName } from '../../model/lane.ts'
 import type { RowContext } from './context.ts'
 import type { SqlValue } from './database.ts'
-import { decodeSaes, decodeSlaves, encodeSaes, encodeSlaves } from './json.ts'
-import type { RowName } from './sealed-rows.ts'
-import { sealedRows } from './sealed-rows.ts'
+import { DeliveryCache, type GroupTable, type StoredGroup } from './delivery-cache.ts'
+import {
+  MOST_MEMBERS,
+  decodeMembers,
+  encodeMembers,
+  groupSeqOf,
+  risingOf,
+  type DeliveryGroup,
+  type GroupFacts,
+} from './delivery-group.ts'
+import { overlaps, rangeOf } from '../../model/range.ts'
+import { deliveryLengthBytes } from '../../model/delivery.ts'
+import { bindSealed } from './sealed-rows.ts'
 
 interface Row {
   readonly seq: number
+  readonly first_id: Buffer
   readonly link: number
-  readonly delivery_id: Buffer
   readonly epoch_counter: number
   readonly epoch_id: string
   readonly lane: string
   readonly start_offset: number
-  readonly key_length: number
-  readonly key_count: number
-  readonly master_sae_id: string
-  readonly master_registration_id: string
+  readonly length: number
   readonly time_to_live_ms: number
-  readonly slaves: string
-  readonly remote_slaves: string
   readonly remote_kme_id: string | null
-  readonly remote: string
   readonly expires_ms: number
+  readonly saes: string
+  readonly members: string
+  readonly version: number
+  readonly sealed: Buffer | null
 }
 
-const COLUMNS = `delivery_id, epoch_counter, epoch_id, lane, start_offset, key_length, key_count,
-  master_sae_id, master_registration_id, time_to_live_ms, slaves, remote_slaves, remote_kme_id,
-  remote, expires_ms`
-// No join for the link's name: it would cost several times the look-up itself.
-const SELECT = `SELECT seq, link, ${COLUMNS} FROM delivery`
+const COLUMNS = `first_id, link, epoch_counter, epoch_id, lane, start_offset, length,
+  time_to_live_ms, remote_kme_id, expires_ms, saes, members, version, sealed`
 
-const deliveryOf = (context: RowContext, row: Row): DeliveryRow => ({
+const factsOf = (context: RowContext, row: Row): GroupFacts => ({
   seq: row.seq,
+  firstId: row.first_id,
   linkId: context.linkIdOf(row.link),
   epoch: { counter: row.epoch_counter, id: row.epoch_id },
-  delivery: {
-    deliveryId: row.delivery_id,
-    lane: row.lane as LaneName,
-    offset: row.start_offset,
-    keyLengthBytes: row.key_length,
-    keyCount: row.key_count,
-    master: { saeId: row.master_sae_id, registrationId: row.master_registration_id },
-    timeToLiveMs: row.time_to_live_ms,
-  },
-  slaves: decodeSlaves(row.slaves),
-  remoteSlaves: decodeSaes(row.remote_slaves),
+  lane: row.lane as LaneName,
+  offset: row.start_offset,
+  timeToLiveMs: row.time_to_live_ms,
   remoteKmeId: row.remote_kme_id,
-  remote: row.remote as DeliveryRow['remote'],
   expiresMs: row.expires_ms,
 })
 
-const valuesOf = (row: Omit<DeliveryRow, 'seq'>): SqlValue[] => [
-  row.delivery.deliveryId,
-  row.epoch.counter,
-  row.epoch.id,
-  row.delivery.lane,
-  row.delivery.offset,
-  row.delivery.keyLengthBytes,
-  row.delivery.keyCount,
-  row.delivery.master.saeId,
-  row.delivery.master.registrationId,
-  row.delivery.timeToLiveMs,
-  encodeSlaves(row.slaves),
-  encodeSaes(row.remoteSlaves),
-  row.remoteKmeId,
-  row.remote,
-  row.expiresMs,
-]
+/** Of a group of one the same as of a delivery that had a row of its own (schema 1). */
+const bind = ({ facts, lengthBytes }: DeliveryGroup, version: number): string => {
+  const { linkId, epoch, lane, offset, firstId } = facts
+  const end = offset + lengthBytes
+  const name = [linkId, epoch.counter, epoch.id, lane, offset, end, firstId.toString('hex')]
+  return bindSealed('held', name, version)
+}
 
-type DeliveryWrites = Pick<StoreTx, 'findDelivery' | 'insertDelivery' | 'updateDelivery'> &
-  Pick<StoreTx, 'deleteDelivery'>
-type DeliveryLists = Pick<StoreTx, 'listUnconfirmed' | 'listExpired' | 'nextExpiry'> &
-  Pick<StoreTx, 'hasDeliveryIn' | 'listDeliveries'>
-type HeldRows = Pick<StoreTx, 'readHeld' | 'writeHeld' | 'deleteHeld'>
+const storedOf = (context: RowContext, row: Row): StoredGroup => {
+  const facts = factsOf(context, row)
+  const group = { facts, members: decodeMembers(facts, row), lengthBytes: row.length }
+  const { sealed, version } = row
+  const openHeld = () => sealed && context.envelope.open(sealed, bind(group, version))
+  return { group, version, openHeld }
+}
 
-/** Deliveries by their IDs. */
-export const deliveryRows = (
-  context: RowContext,
-  deleteHeld: (seq: number) => void,
-): DeliveryWrites => {
-  const { db } = context
-  const select = db.prepare<Row>(`${SELECT} WHERE delivery_id = ?`)
-  const insert = db.prepare(
-    `INSERT INTO delivery (link, ${COLUMNS})
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+const valuesOf = (context: RowContext, group: DeliveryGroup): SqlValue[] => {
+  const { firstId, linkId, epoch, lane, offset, timeToLiveMs, remoteKmeId, expiresMs } = group.facts
+  const { saes, members } = encodeMembers(group)
+  const link = context.ensureLink(linkId)
+  return [
+    ...[firstId, link, epoch.counter, epoch.id, lane, offset, group.lengthBytes],
+    ...[timeToLiveMs, remoteKmeId, expiresMs, saes, members],
+  ]
+}
+
+const countUnconfirmed = ({ members }: DeliveryGroup): number =>
+  members.filter((member) => member?.row.remote === 'unconfirmed').length
+
+const groupTable = (context: RowContext): GroupTable => {
+  const { db, envelope } = context
+  const select = db.prepare<Row>(`SELECT seq, ${COLUMNS} FROM delivery_group WHERE seq = ?`)
+  const near = db.prepare<{ readonly seq: number }>(
+    'SELECT seq FROM delivery_group WHERE first_id BETWEEN ? AND ? ORDER BY first_id DESC',
   )
-  const update = db.prepare('UPDATE delivery SET remote = ?, slaves = ? WHERE seq = ?')
-  const remove = db.prepare('DELETE FROM delivery WHERE seq = ?')
+  const last = db.prepare<{ readonly seq: number | null }>(
+    'SELECT max(seq) AS seq FROM delivery_group',
+  )
+  const write = db.prepare(
+    `INSERT INTO delivery_group (seq, unconfirmed, data_key, ${COLUMNS})
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (seq) DO UPDATE SET unconfirmed = excluded.unconfirmed,
+       data_key = excluded.data_key, length = excluded.length, saes = excluded.saes,
+       members = excluded.members, version = excluded.version, sealed = excluded.sealed`,
+  )
+  const remove = db.prepare('DELETE FROM delivery_group WHERE seq = ?')
+  const lowest = Buffer.alloc(16)
   return {
-    findDelivery(deliveryId) {
-      const row = select.get(deliveryId)
-      return row === undefined ? null : deliveryOf(context, row)
+    read(groupSeq) {
+      const row = select.get(groupSeq)
+      return row === undefined ? null : storedOf(context, row)
     },
-    insertDelivery(delivery) {
-      const link = context.ensureLink(delivery.linkId)
-      const { lastInsertRowid } = insert.run(link, ...valuesOf(delivery))
-      return { ...delivery, seq: Number(lastInsertRowid) }
+    candidates(deliveryId) {
+      // A group begins at most so many IDs before its last member.
+      lowest.writeUIntBE(Math.max(0, risingOf(deliveryId) - MOST_MEMBERS + 1) * 4, 0, 6)
+      return near.all(lowest, deliveryId).map(({ seq }) => seq)
     },
+    lastSeq: () => last.get()?.seq ?? 0,
+    write(group, version, held) {
+      const sealed = held && envelope.seal(held, bind(group, version))
+      const key = sealed && envelope.sealingKeyId
+      const { seq } = group.facts
+      write.run(seq, countUnconfirmed(group), key, ...valuesOf(context, group), version, sealed)
+    },
+    delete(groupSeq) {
+      remove.run(groupSeq)
+    },
+  }
+}
+
+type DeliveryRows = Pick<
+  StoreTx,
+  | 'findDelivery'
+  | 'insertDelivery'
+  | 'updateDelivery'
+  | 'deleteDelivery'
+  | 'readHeld'
+  | 'writeHeld'
+  | 'deleteHeld'
+  | 'listUnconfirmed'
+  | 'listExpired'
+  | 'nextExpiry'
+  | 'hasDeliveryIn'
+  | 'listDeliveries'
+>
+
+/** Deliveries and the bytes that wait for slaves of this KME. */
+export const deliveryRows = (context: RowContext): DeliveryRows => {
+  const cache = new DeliveryCache(groupTable(context))
+  context.writeLate(cache)
+  return {
+    findDelivery: (deliveryId) => cache.find(deliveryId),
+    insertDelivery: (delivery) => cache.insert(delivery),
     updateDelivery(row) {
-      update.run(row.remote, encodeSlaves(row.slaves), row.seq)
+      cache.update(row)
     },
     deleteDelivery(seq) {
-      deleteHeld(seq)
-      remove.run(seq)
+      cache.delete(seq)
     },
-  }
-}
-
-/** Deliveries by what is still to be done with them. */
-export const deliveryLists = (context: RowContext): DeliveryLists => {
-  const { db } = context
-  const toDelivery = (row: Row): DeliveryRow => deliveryOf(context, row)
-  const unconfirmed = db.prepare<Row>(
-    `${SELECT} WHERE link = ? AND remote = 'unconfirmed' ORDER BY seq LIMIT ?`,
-  )
-  const expired = db.prepare<Row>(
-    `${SELECT} WHERE expires_ms <= ? ORDER BY expires_ms, seq LIMIT ?`,
-  )
-  const soonest = db.prepare<{ expires_ms: number | null }>(
-    'SELECT min(expires_ms) AS expires_ms FROM delivery',
-  )
-  const overlapping = db.prepare(
-    `SELECT 1 FROM delivery
-     WHERE link = ? AND epoch_counter = ? AND epoch_id = ? AND lane = ? AND start_offset < ?
-       AND start_offset + key_length * key_count > ? LIMIT 1`,
-  )
-  const all = db.prepare<Row>(`${SELECT} WHERE link = ? AND seq > ? ORDER BY seq LIMIT ?`)
-  return {
-    listUnconfirmed: (linkId, limit) =>
-      unconfirmed.all(context.findLink(linkId), limit).map(toDelivery),
-    listExpired: (runningMs, limit) => expired.all(runningMs, limit).map(toDelivery),
-    nextExpiry: () => soonest.get()?.expires_ms ?? null,
-    hasDeliveryIn(linkId, epoch, lane, range) {
-      const link = context.findLink(linkId)
-      const found = overlapping.get(link, epoch.counter, epoch.id, lane, range.end, range.start)
-      return found !== undefined
-    },
-    listDeliveries: (linkId, after, limit) =>
-      all.all(context.findLink(linkId), after, limit).map(toDelivery),
-  }
-}
-
-const nameOf = ({ linkId, epoch, delivery }: DeliveryRow): RowName => {
-  const { start, end } = rangeOf(delivery.offset, deliveryLengthBytes(delivery))
-  const id = delivery.deliveryId.toString('hex')
-  return [linkId, epoch.counter, epoch.id, delivery.lane, start, end, id]
-}
-
-/** Bytes that wait for slaves of this KME. */
-export const heldRows = (context: RowContext): HeldRows => {
-  const rows = sealedRows(context, 'held', 'seq')
-  return {
-    readHeld: (row) => rows.read(row.seq, nameOf(row)),
+    readHeld: (row) => cache.readHeld(row),
     writeHeld(row, bytes) {
-      rows.write(row.seq, nameOf(row), bytes)
+      cache.writeHeld(row, bytes)
     },
     deleteHeld(seq) {
-      rows.delete(seq)
+      cache.deleteHeld(seq)
     },
+    ...deliveryLists(context, cache),
+  }
+}
+
+type DeliveryLists = Pick<
+  DeliveryRows,
+  'listUnconfirmed' | 'listExpired' | 'nextExpiry' | 'hasDeliveryIn' | 'listDeliveries'
+>
+
+/** Deliveries by what is still to be done with them. */
+const deliveryLists = (context: RowContext, cache: DeliveryCache): DeliveryLists => {
+  const selectGroups = listStatements(context)
+  /** Groups are read as they are in the database, so that has to be up to date. */
+  const rowsOf = (list: () => readonly Row[]): readonly DeliveryRow[] => {
+    cache.flush()
+    return list().flatMap((row) =>
+      storedOf(context, row).group.members.flatMap((member) => (member ? [member.row] : [])),
+    )
+  }
+  return {
+    listUnconfirmed: (linkId, limit) =>
+      rowsOf(() => selectGroups.unconfirmed.all(context.findLink(linkId), limit))
+        .filter(({ remote }) => remote === 'unconfirmed')
+        .slice(0, limit),
+    listExpired: (runningMs, limit) =>
+      rowsOf(() => selectGroups.expired.all(runningMs, limit)).slice(0, limit),
+    nextExpiry() {
+      cache.flush()
+      return selectGroups.soonest.get()?.expires_ms ?? null
+    },
+    hasDeliveryIn(linkId, { counter, id }, lane, range) {
+      const place = [context.findLink(linkId), counter, id, lane]
+      return rowsOf(() => selectGroups.overlapping.all(...place, range.end, range.start)).some(
+        ({ delivery }) =>
+          overlaps([rangeOf(delivery.offset, deliveryLengthBytes(delivery))], range),
+      )
+    },
+    // One group more: of the first one, all members may come before.
+    listDeliveries: (linkId, after, limit) =>
+      rowsOf(() => selectGroups.all.all(context.findLink(linkId), groupSeqOf(after), limit + 1))
+        .filter(({ seq }) => seq > after)
+        .slice(0, limit),
+  }
+}
+
+const listStatements = ({ db }: RowContext) => {
+  const select = `SELECT seq, ${COLUMNS} FROM delivery_group`
+  return {
+    unconfirmed: db.prepare<Row>(
+      `${select} WHERE link = ? AND unconfirmed > 0 ORDER BY seq LIMIT ?`,
+    ),
+    expired: db.prepare<Row>(`${select} WHERE expires_ms <= ? ORDER BY expires_ms, seq LIMIT ?`),
+    soonest: db.prepare<{ expires_ms: number | null }>(
+      'SELECT min(expires_ms) AS expires_ms FROM delivery_group',
+    ),
+    overlapping: db.prepare<Row>(
+      `${select} WHERE link = ? AND epoch_counter = ? AND epoch_id = ? AND lane = ?
+         AND start_offset < ? AND start_offset + length > ?`,
+    ),
+    all: db.prepare<Row>(`${select} WHERE link = ? AND seq >= ? ORDER BY seq LIMIT ?`),
   }
 }

@@ -26,4 +26,31 @@ CREATE TABLE fresh_device (
   device_end TEXT NOT NULL,
   PRIMARY KEY (link, device_id, device_end)
 ) STRICT, WITHOUT ROWID;
+
+-- Deliveries, those of one commit together in one row, with the bytes that are kept for slaves here:
+-- their IDs and their ranges follow one another. \`saes\` and \`members\` are lists in JSON (delivery-group.ts).
+CREATE TABLE delivery_group (
+  seq INTEGER PRIMARY KEY,
+  first_id BLOB NOT NULL,
+  link INTEGER NOT NULL,
+  epoch_counter INTEGER NOT NULL,
+  epoch_id TEXT NOT NULL,
+  lane TEXT NOT NULL,
+  start_offset INTEGER NOT NULL,
+  length INTEGER NOT NULL,
+  time_to_live_ms REAL NOT NULL,
+  remote_kme_id TEXT,
+  expires_ms REAL NOT NULL,
+  unconfirmed INTEGER NOT NULL,
+  saes TEXT NOT NULL,
+  members TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  data_key INTEGER,
+  sealed BLOB
+) STRICT;
+-- Delivery IDs rise within a life: inserts stay local.
+CREATE UNIQUE INDEX delivery_group_name ON delivery_group (first_id);
+CREATE INDEX delivery_group_unconfirmed ON delivery_group (link, seq) WHERE unconfirmed > 0;
+CREATE INDEX delivery_group_expiry ON delivery_group (expires_ms);
+CREATE INDEX delivery_group_data_key ON delivery_group (data_key) WHERE data_key IS NOT NULL;
 `

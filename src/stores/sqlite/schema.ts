@@ -2,6 +2,7 @@ import { KmeError } from '../../errors.ts'
 import type { Random } from '../../ports/clock.ts'
 import type { Database } from './database.ts'
 import { chainRecord } from './audit-rows.ts'
+import { groupDeliveries } from './delivery-migration.ts'
 import { INITIAL_SCHEMA } from './schema-1.ts'
 import { SECOND_SCHEMA } from './schema-2.ts'
 import { APPLICATION_ID } from './store-file.ts'
@@ -14,6 +15,7 @@ const MIGRATIONS: readonly ((db: Database) => void)[] = [
   (db) => {
     db.exec(SECOND_SCHEMA)
     chainRecord(db)
+    groupDeliveries(db)
   },
 ]
 

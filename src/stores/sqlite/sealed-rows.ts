@@ -20,10 +20,14 @@ export interface SealedRows {
 /** What names a row for good: IDs, never the numbers that stand for them in tables. */
 export type RowName = readonly (string | number)[]
 
+/** What a seal is bound to, so that it opens in its own row and version only. */
+export const bindSealed = (table: string, name: RowName, version: number): string =>
+  JSON.stringify([table, ...name, version])
+
 export const sealedRows = (
   { db, envelope }: RowContext,
-  table: 'chunk' | 'held' | 'fingerprint_key',
-  idColumn: 'id' | 'seq' | 'link',
+  table: 'chunk' | 'fingerprint_key',
+  idColumn: 'id' | 'link',
 ): SealedRows => {
   const select = db.prepare<Row>(`SELECT version, sealed FROM ${table} WHERE ${idColumn} = ?`)
   const selectVersion = db.prepare<Pick<Row, 'version'>>(
@@ -36,7 +40,7 @@ export const sealedRows = (
     `UPDATE ${table} SET version = ?, data_key = ?, sealed = ? WHERE ${idColumn} = ?`,
   )
   const remove = db.prepare(`DELETE FROM ${table} WHERE ${idColumn} = ?`)
-  const bind = (name: RowName, version: number): string => JSON.stringify([table, ...name, version])
+  const bind = (name: RowName, version: number): string => bindSealed(table, name, version)
   return {
     read(id, name) {
       const row = select.get(id)

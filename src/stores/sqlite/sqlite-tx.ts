@@ -3,7 +3,7 @@ import { auditRows } from './audit-rows.ts'
 import { proposalRows, suspectRows, verdictRows } from './batch-rows.ts'
 import { blockLists, blockRows } from './block-rows.ts'
 import type { RowContext } from './context.ts'
-import { deliveryLists, deliveryRows, heldRows } from './delivery-rows.ts'
+import { deliveryRows } from './delivery-rows.ts'
 import { checkpointRows, fingerprintKeyRows, freshDeviceRows, materialRows } from './device-rows.ts'
 import { chunkRows, laneDeletion, laneRows, stretchRows } from './lane-rows.ts'
 import { ledgerRows } from './ledger-rows.ts'
@@ -15,7 +15,6 @@ import { storeRows } from './store-rows.ts'
 /** All rows of the store, over statements that are prepared once. */
 export const sqliteTx = (context: RowContext): StoreTx => {
   const { insertMaterial, ...material } = materialRows(context)
-  const held = heldRows(context)
   return {
     savepoint(work) {
       return context.savepoint(work)
@@ -36,9 +35,7 @@ export const sqliteTx = (context: RowContext): StoreTx => {
     ...stretchRows(context),
     ...chunkRows(context),
     ...laneDeletion(context),
-    ...deliveryRows(context, held.deleteHeld),
-    ...deliveryLists(context),
-    ...held,
+    ...deliveryRows(context),
     ...dropRows(context),
     ...grantRows(context),
     ...ownSaeRows(context),
