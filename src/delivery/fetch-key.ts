@@ -1,5 +1,11 @@
 import type { FetchKeysRequest, FetchedKey } from './requests.ts'
-import { type KeyId, type KeyIdParts, MAX_KEYS_PER_DELIVERY, splitKeyId } from '../model/key-id.ts'
+import {
+  type DeliveryId,
+  type KeyId,
+  type KeyIdParts,
+  MAX_KEYS_PER_DELIVERY,
+  splitKeyId,
+} from '../model/key-id.ts'
 import type { Destination, LocalSae, SaeDirectory } from '../ports/destination.ts'
 import type { DeliveryStore } from '../ports/delivery-store.ts'
 import { KmeError } from '../errors.ts'
@@ -42,6 +48,18 @@ const checkKeyIds = (keyIds: readonly KeyId[], most: number): readonly KeyId[] =
   return exact
 }
 
+/** How keys come here whose masters may have them before this KME was told. */
+const bringFrom = (directory: SaeDirectory, masterId: SaeId): Destination['bring'] | null => {
+  const location = directory.locate(masterId)
+  if (location.kind !== 'remote') return null
+  const { destination } = location
+  return destination.bring?.bind(destination) ?? null
+}
+
+const deliveryIdsOf = (keys: readonly KeyIdParts[]): readonly DeliveryId[] => [
+  ...new Map(keys.map(({ deliveryId }) => [deliveryId.toString('hex'), deliveryId])).values(),
+]
+
 const checkFetched = (keys: readonly Buffer[], expected: number): void => {
   if (keys.length === expected) return
   wipe(...keys)
@@ -50,7 +68,7 @@ const checkFetched = (keys: readonly Buffer[], expected: number): void => {
 
 /**
  * *Get key with key IDs* (ETSI GS QKD 014, 5.4): all the keys, in the order asked, or none.
- * @throws KmeError BAD_REQUEST, UNAUTHORIZED (goes first), KEY_NOT_FOUND
+ * @throws KmeError BAD_REQUEST, UNAUTHORIZED (goes first), KEY_NOT_FOUND, PEER_UNAVAILABLE (it is not known yet whether there are such keys)
  */
 export const fetchKeys = async (
   { directory, store, now }: FetchKeyParts,
@@ -60,7 +78,13 @@ export const fetchKeys = async (
   const keyIds = checkKeyIds(asked, mostKeys(directory, masterId))
   const keys: readonly KeyIdParts[] = keyIds.map(splitKeyId)
   const caller = { saeId: sae.saeId, registrationId: sae.registrationId }
-  const result = await store.fetchKeys({ sae: caller, masterSaeId: masterId, keys }, now())
+  const request = { sae: caller, masterSaeId: masterId, keys }
+  let result = await store.fetchKeys(request, now())
+  const bring = result.outcome === 'not-found' ? bringFrom(directory, masterId) : null
+  if (bring) {
+    await bring(deliveryIdsOf(keys), caller)
+    result = await store.fetchKeys(request, now())
+  }
   switch (result.outcome) {
     case 'unauthorized':
       throw new KmeError(

@@ -193,6 +193,7 @@ const ANSWERS: Readonly<Record<PeerMessage['kind'], readonly PeerAnswer['result'
   drop: ['done', 'refused'],
   grant: ['done', 'refused'],
   want: ['done'],
+  deliveries: ['deliveries'],
   announce: ['announced'],
   question: ['whereabouts'],
   'sae-list': ['done'],

@@ -144,6 +144,8 @@ export class Greeter {
     const snapshot = await store.applyHello(write, decision.agreement)
     if (!snapshot.epoch) throw new TypeError('a hello is agreed in an epoch')
     this.#state.learn(snapshot)
+    // What is taken from now on would not be in what `beforeSession` reads.
+    this.#state.pauseAllocating()
     await this.#beforeSession()
     // Meanwhile the peer has begun another life, or a commit has ended ours.
     if (this.#state.endings !== endings) return 0

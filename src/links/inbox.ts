@@ -3,6 +3,7 @@ import type {
   AnnounceMessage,
   ClosedMessage,
   ConfirmMessage,
+  DeliveriesMessage,
   DriverMessage,
   DropMessage,
   PeerAnswer,
@@ -118,6 +119,8 @@ export class Inbox {
         return this.#with.grants.came(stamp, message)
       case 'want':
         return this.#with.grants.asked(stamp, message)
+      case 'deliveries':
+        return this.#deliveries(stamp, message)
       case 'sae-list':
         return this.#saeList(stamp, message)
       case 'driver':
@@ -170,6 +173,12 @@ export class Inbox {
         ? DONE
         : { result: 'refused', reason: 'not a range that you allocate from' },
     )
+  }
+
+  async #deliveries(stamp: Stamp, { deliveryIds, sae }: DeliveriesMessage): Promise<PeerAnswer> {
+    const { store, settings } = this.#with.parts
+    const found = await store.listConfirmsFor(settings.linkId, stamp, deliveryIds, sae)
+    return answerOf(found, (confirms) => ({ result: 'deliveries', confirms }))
   }
 
   async #saeList(stamp: Stamp, { version, saes }: SaeListMessage): Promise<PeerAnswer> {

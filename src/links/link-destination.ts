@@ -16,6 +16,8 @@ import type { LinkParts } from './link-parts.ts'
 import type { NewDelivery } from '../ports/delivery-store.ts'
 import type { OwnLanes } from './own-lanes.ts'
 import type { OwnWrite } from '../ports/lane-store.ts'
+import type { DeliveryQuestion } from './delivery-question.ts'
+import type { RegisteredSae } from '../model/delivery.ts'
 import type { DeliveryIds } from './delivery-ids.ts'
 import { DeliveryBatches } from './delivery-batches.ts'
 import { allocateDelivery } from './allocate-delivery.ts'
@@ -31,6 +33,7 @@ export interface LinkDestinationParts {
   readonly confirmations: Confirmations
   readonly greeter: Greeter
   readonly devices: Devices
+  readonly question: DeliveryQuestion
   /** Something is owed to the peer. */
   readonly owes: () => void
 }
@@ -52,6 +55,7 @@ export class LinkDestination implements Destination {
   readonly #confirmations: Confirmations
   readonly #greeter: Greeter
   readonly #devices: Devices
+  readonly #question: DeliveryQuestion
   readonly #owes: () => void
   readonly #batches: DeliveryBatches
 
@@ -65,6 +69,7 @@ export class LinkDestination implements Destination {
     this.#confirmations = parts.confirmations
     this.#greeter = parts.greeter
     this.#devices = parts.devices
+    this.#question = parts.question
     this.#owes = parts.owes
     this.#batches = new DeliveryBatches((session, deliveries) =>
       this.#carryOut(session, deliveries),
@@ -87,6 +92,11 @@ export class LinkDestination implements Destination {
     const delivery = allocateDelivery(this.#allocation, request, this.targetKmeId)
     const material = await this.#batches.deliver(session, delivery)
     return { deliveryId: delivery.delivery.deliveryId, material }
+  }
+
+  /** With `confirm: peer` the master has its keys only when they are known here. */
+  async bring(deliveryIds: readonly DeliveryId[], sae: RegisteredSae): Promise<void> {
+    if (!this.#waitsForPeer) await this.#question.ask(deliveryIds, sae)
   }
 
   #readySession(): Session {

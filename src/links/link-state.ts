@@ -99,6 +99,11 @@ export class LinkState {
     this.#changed()
   }
 
+  /** Until the next session begins nothing is allocated. */
+  pauseAllocating(): void {
+    this.#allocating = null
+  }
+
   beginSession(session: Session): void {
     this.#session = session
     this.#allocating = session

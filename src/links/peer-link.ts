@@ -6,6 +6,7 @@ import { BatchEffects } from './batch-effects.ts'
 import { BatchJudge } from './batch-judge.ts'
 import { Confirmations } from './confirmations.ts'
 import type { ControlValue, DriverMessageBody } from '../ports/qkd-driver.ts'
+import { DeliveryQuestion } from './delivery-question.ts'
 import { DeliveryIds } from './delivery-ids.ts'
 import type { Destination } from '../ports/destination.ts'
 import type { Device } from './device.ts'
@@ -95,6 +96,7 @@ export class PeerLink implements Link, PeerHandler {
     this.destination = new LinkDestination({
       ...{ parts, state, lanes, confirmations, greeter, devices },
       ids: new DeliveryIds(parts.random),
+      question: new DeliveryQuestion(parts, state, messenger),
       owes,
     })
     state.onChange(() => {

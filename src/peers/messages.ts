@@ -15,6 +15,7 @@ const MOST_TEXT = 1024
 const MOST_RANGES = 4096
 const MOST_BLOCKS = 1024
 const MOST_SAES = 10_000
+const MOST_DELIVERIES = 256
 /** The slave in the path and as many additional ones as a configuration may allow. */
 const MOST_SLAVES = 1 + 64
 const MOST_KEY_BYTES = 64 * 1024
@@ -84,6 +85,18 @@ const driverBody = z
   .record(z.string().max(64), driverValue)
   .refine((body) => JSON.stringify(body).length <= MOST_DRIVER_BYTES, 'too large')
 
+const confirm = z.strictObject({
+  kind: z.literal('confirm'),
+  deliveryId: bytes(16),
+  lane: laneName,
+  offset: count,
+  keyLengthBytes: z.int().min(1).max(MOST_KEY_BYTES),
+  keyCount: z.int().min(1).max(MAX_KEYS_PER_DELIVERY),
+  master: sae,
+  slaves: z.array(sae).min(1).max(MOST_SLAVES),
+  timeToLiveMs: positive,
+})
+
 const messageSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('announce'), blocks }),
   z.strictObject({ kind: z.literal('question'), blocks }),
@@ -94,20 +107,15 @@ const messageSchema = z.discriminatedUnion('kind', [
     tag: bytes(16),
   }),
   z.strictObject({ kind: z.literal('closed'), batch: positive }),
-  z.strictObject({
-    kind: z.literal('confirm'),
-    deliveryId: bytes(16),
-    lane: laneName,
-    offset: count,
-    keyLengthBytes: z.int().min(1).max(MOST_KEY_BYTES),
-    keyCount: z.int().min(1).max(MAX_KEYS_PER_DELIVERY),
-    master: sae,
-    slaves: z.array(sae).min(1).max(MOST_SLAVES),
-    timeToLiveMs: positive,
-  }),
+  confirm,
   z.strictObject({ kind: z.literal('drop'), lane: laneName, ranges }),
   z.strictObject({ kind: z.literal('grant'), lane: laneName, ranges }),
   z.strictObject({ kind: z.literal('want'), lengthBytes: positive }),
+  z.strictObject({
+    kind: z.literal('deliveries'),
+    deliveryIds: z.array(bytes(16)).min(1).max(MOST_DELIVERIES),
+    sae,
+  }),
   z.strictObject({
     kind: z.literal('sae-list'),
     version: count,
@@ -148,6 +156,10 @@ const answerSchema = z.discriminatedUnion('result', [
   z.strictObject({
     result: z.literal('whereabouts'),
     blocks: z.array(z.enum(['have', 'on-its-way', 'gone'])).max(MOST_BLOCKS),
+  }),
+  z.strictObject({
+    result: z.literal('deliveries'),
+    confirms: z.array(confirm).max(MOST_DELIVERIES),
   }),
   z.strictObject({ result: z.literal('verdict'), verdict }),
 ])

@@ -45,6 +45,21 @@ export interface DeliveryStore extends AuditTrail {
     confirms: readonly ConfirmMessage[],
     moment: Moment,
   ): Promise<Stamped<readonly ConfirmOutcome[]>>
+  /** Those of these deliveries that are ours on the link, name the peer's SAE as a slave, and are not acknowledged. */
+  listConfirmsFor(
+    linkId: LinkId,
+    stamp: Stamp,
+    deliveryIds: readonly DeliveryId[],
+    sae: RegisteredSae,
+  ): Promise<Stamped<readonly ConfirmMessage[]>>
+  /** Those of these deliveries that this store does not know. */
+  listUnknown(deliveryIds: readonly DeliveryId[]): Promise<readonly DeliveryId[]>
+  /** The peer's answer to a question for deliveries: applied as confirms are. */
+  applyAnsweredConfirms(
+    write: OwnWrite,
+    confirms: readonly ConfirmMessage[],
+    moment: Moment,
+  ): Promise<readonly ConfirmOutcome[]>
   /** Deliveries that the peer has not acknowledged, oldest first: sent until answered. */
   listUnconfirmed(linkId: LinkId, limit: number): Promise<readonly ConfirmMessage[]>
   /** How many there are; for status. */

@@ -21,6 +21,12 @@ export interface Destination {
    * Afterwards, PEER_UNAVAILABLE: the bits are burned, never reused; the caller learns no key ID.
    */
   issue(request: IssueRequest): Promise<IssuedKeys>
+  /**
+   * Where deliveries of the KME behind this destination may be told later than their masters have
+   * their keys: asks it for those of these that are not known here and name the SAE as a slave.
+   * When it resolves, they are here, or are none of its. @throws KmeError PEER_UNAVAILABLE
+   */
+  bring?(deliveryIds: readonly DeliveryId[], sae: RegisteredSae): Promise<void>
 }
 
 export interface DestinationLimits {

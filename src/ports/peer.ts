@@ -83,6 +83,7 @@ export type PeerMessage =
   | DropMessage
   | GrantMessage
   | WantMessage
+  | DeliveriesMessage
   | SaeListMessage
   | DriverMessage
 
@@ -151,6 +152,17 @@ export interface WantMessage {
   readonly lengthBytes: number
 }
 
+/**
+ * Asks for deliveries that an SAE of the sender wants keys of and that are not known there: with
+ * `confirm: local` their confirms may still be on their way.
+ */
+export interface DeliveriesMessage {
+  readonly kind: 'deliveries'
+  readonly deliveryIds: readonly DeliveryId[]
+  /** Registered at the sender. */
+  readonly sae: RegisteredSae
+}
+
 /** The SAEs registered at the sender: a whole list, its version rising. */
 export interface SaeListMessage {
   readonly kind: 'sae-list'
@@ -186,5 +198,7 @@ export type PeerAnswer =
   | { readonly result: 'announced'; readonly conflicting: readonly BlockRef[] }
   /** To a question: one for each block. */
   | { readonly result: 'whereabouts'; readonly blocks: readonly BlockWhereabouts[] }
+  /** To a question for deliveries: those of them that name the SAE and are not acknowledged yet. */
+  | { readonly result: 'deliveries'; readonly confirms: readonly ConfirmMessage[] }
   /** To a proposal. */
   | { readonly result: 'verdict'; readonly verdict: BatchVerdict }

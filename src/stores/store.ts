@@ -42,6 +42,7 @@ import type {
   Stamp,
 } from '../ports/peer.ts'
 import type { DeliveryId } from '../model/key-id.ts'
+import type { RegisteredSae } from '../model/delivery.ts'
 import type { DeviceId, LinkId, SaeId } from '../model/ids.ts'
 import type { Epoch, LaneName, RestoredEnds } from '../model/lane.ts'
 import type { Ledger } from '../model/ledger.ts'
@@ -297,6 +298,27 @@ export class Store extends RestorableStore implements LaneStore, DeliveryStore, 
     moment: Moment,
   ): Promise<Stamped<readonly ConfirmOutcome[]>> {
     return this.#queue.run((tx) => confirms.applyConfirms(tx, linkId, stamp, messages, moment))
+  }
+
+  listConfirmsFor(
+    linkId: LinkId,
+    stamp: Stamp,
+    deliveryIds: readonly DeliveryId[],
+    sae: RegisteredSae,
+  ): Promise<Stamped<readonly ConfirmMessage[]>> {
+    return this.#queue.run((tx) => confirms.listConfirmsFor(tx, linkId, stamp, deliveryIds, sae))
+  }
+
+  listUnknown(deliveryIds: readonly DeliveryId[]): Promise<readonly DeliveryId[]> {
+    return this.#queue.run((tx) => deliveryIds.filter((id) => tx.findDelivery(id) === null))
+  }
+
+  applyAnsweredConfirms(
+    write: OwnWrite,
+    messages: readonly ConfirmMessage[],
+    moment: Moment,
+  ): Promise<readonly ConfirmOutcome[]> {
+    return this.#queue.run((tx) => confirms.applyAnsweredConfirms(tx, write, messages, moment))
   }
 
   listUnconfirmed(linkId: LinkId, limit: number): Promise<readonly ConfirmMessage[]> {

@@ -4,14 +4,15 @@ import { sameEpoch } from '../../model/lane.ts'
 import type { Moment } from '../../model/moment.ts'
 import type { ConfirmOutcome } from '../../ports/delivery-store.ts'
 import type { ConfirmMessage, Stamp } from '../../ports/peer.ts'
-import type { Stamped } from '../../ports/lane-store.ts'
+import type { OwnWrite, Stamped } from '../../ports/lane-store.ts'
+import type { DeliveryId } from '../../model/key-id.ts'
 import { wipe } from '../../support/wipe.ts'
 import type { DeliveryRow, StoreTx } from '../store-tx.ts'
-import { keepForSlaves } from './deliveries.ts'
+import { confirmOf, keepForSlaves } from './deliveries.ts'
 import { auditDelivery, findDeliveryProblem, isFree, rangeOfDelivery } from './delivery-rows.ts'
-import { entitleAll } from './entitlements.ts'
+import { entitleAll, findSlave } from './entitlements.ts'
 import { isAllocatedByPeer } from './grants.ts'
-import { applyStamped } from './guard.ts'
+import { applyOwn, applyStamped, lifeEnded } from './guard.ts'
 import type { LinkChange } from './link-change.ts'
 
 export const applyConfirms = (
@@ -23,6 +24,33 @@ export const applyConfirms = (
 ): Stamped<readonly ConfirmOutcome[]> =>
   applyStamped(tx, linkId, stamp, (change) =>
     confirms.map((confirm) => applyConfirm(change, confirm, moment)),
+  )
+
+/** What the peer answered to a question of ours, in the life and epoch in which it was asked. */
+export const applyAnsweredConfirms = (
+  tx: StoreTx,
+  write: OwnWrite,
+  confirms: readonly ConfirmMessage[],
+  moment: Moment,
+): readonly ConfirmOutcome[] =>
+  applyOwn(tx, write, (change) => {
+    if (!change.row.greeted) throw lifeEnded(change.linkId)
+    return confirms.map((confirm) => applyConfirm(change, confirm, moment))
+  })
+
+export const listConfirmsFor = (
+  tx: StoreTx,
+  linkId: LinkId,
+  stamp: Stamp,
+  deliveryIds: readonly DeliveryId[],
+  sae: RegisteredSae,
+): Stamped<readonly ConfirmMessage[]> =>
+  applyStamped(tx, linkId, stamp, () =>
+    deliveryIds.flatMap((deliveryId) => {
+      const row = tx.findDelivery(deliveryId)
+      const isOwed = row?.linkId === linkId && row.remote === 'unconfirmed'
+      return isOwed && findSlave(row.remoteSlaves, sae) ? [confirmOf(row)] : []
+    }),
   )
 
 const applyConfirm = (

@@ -86,12 +86,14 @@ export const listUnconfirmed = (
   tx: StoreTx,
   linkId: LinkId,
   limit: number,
-): readonly ConfirmMessage[] =>
-  tx.listUnconfirmed(linkId, limit).map(({ delivery, remoteSlaves }) => ({
-    kind: 'confirm',
-    ...delivery,
-    slaves: remoteSlaves,
-  }))
+): readonly ConfirmMessage[] => tx.listUnconfirmed(linkId, limit).map(confirmOf)
+
+/** What the peer is told of a delivery of ours. */
+export const confirmOf = ({ delivery, remoteSlaves }: DeliveryRow): ConfirmMessage => ({
+  kind: 'confirm',
+  ...delivery,
+  slaves: remoteSlaves,
+})
 
 export const markConfirmed = (
   tx: StoreTx,
