@@ -60,8 +60,13 @@ export class Grants implements UseWatcher {
     this.#askIfShort(lengthBytes)
   }
 
+  /** What the peer says of grants. */
+  receive(stamp: Stamp, message: GrantMessage | WantMessage): Promise<PeerAnswer> {
+    return message.kind === 'grant' ? this.#came(stamp, message) : this.#asked(stamp, message)
+  }
+
   /** The peer runs short. What it gets is told by the courier: the answer promises nothing. */
-  async asked(stamp: Stamp, { lengthBytes }: WantMessage): Promise<PeerAnswer> {
+  async #asked(stamp: Stamp, { lengthBytes }: WantMessage): Promise<PeerAnswer> {
     const { session } = this.#with.state
     if (!session || !isOf(stamp, session)) return RETRY
     await this.#give(session, lengthBytes)
@@ -69,7 +74,7 @@ export class Grants implements UseWatcher {
   }
 
   /** The peer has granted ranges of its lane: they are ours to allocate from as soon as that is durable here. */
-  async came(stamp: Stamp, { lane, ranges }: GrantMessage): Promise<PeerAnswer> {
+  async #came(stamp: Stamp, { lane, ranges }: GrantMessage): Promise<PeerAnswer> {
     const { parts, state, lanes } = this.#with
     const { session } = state
     const applied = await parts.store.applyGrants(parts.settings.linkId, stamp, lane, ranges)

@@ -116,9 +116,8 @@ export class Inbox {
       case 'drop':
         return this.#drop(stamp, message)
       case 'grant':
-        return this.#with.grants.came(stamp, message)
       case 'want':
-        return this.#with.grants.asked(stamp, message)
+        return this.#with.grants.receive(stamp, message)
       case 'deliveries':
         return this.#deliveries(stamp, message)
       case 'sae-list':

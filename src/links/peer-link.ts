@@ -99,12 +99,17 @@ export class PeerLink implements Link, PeerHandler {
       question: new DeliveryQuestion(parts, state, messenger),
       owes,
     })
-    state.onChange(() => {
+    this.#follow()
+  }
+
+  #follow(): void {
+    this.#state.onChange(() => {
       this.#kick()
     })
-    peer.onLost(() => {
+    this.#peer.onLost(() => {
       // Without a session it was a try that failed: its own reason stands, and its pause counts.
-      if (state.session) greeter.loseSession('the connection to the peer KME was lost')
+      if (!this.#state.session) return
+      this.#greeter.loseSession('the connection to the peer KME was lost')
     })
   }
 
