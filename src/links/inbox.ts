@@ -6,12 +6,14 @@ import type {
   DeliveriesMessage,
   DriverMessage,
   DropMessage,
+  GrantMessage,
   PeerAnswer,
   PeerMessage,
   ProposalMessage,
   QuestionMessage,
   SaeListMessage,
   Stamp,
+  WantMessage,
 } from '../ports/peer.ts'
 import { isKmeError, messageOf } from '../errors.ts'
 import { alarmLengths } from './batch-effects.ts'
@@ -113,17 +115,30 @@ export class Inbox {
         return this.#proposal(stamp, message)
       case 'closed':
         return this.#closed(stamp, message)
-      case 'drop':
-        return this.#drop(stamp, message)
-      case 'grant':
-      case 'want':
-        return this.#with.grants.receive(stamp, message)
-      case 'deliveries':
-        return this.#deliveries(stamp, message)
       case 'sae-list':
         return this.#saeList(stamp, message)
       case 'driver':
         return this.#driver(stamp, message)
+      case 'drop':
+      case 'grant':
+      case 'want':
+      case 'deliveries':
+        return this.#applyToLanes(stamp, message)
+    }
+  }
+
+  #applyToLanes(
+    stamp: Stamp,
+    message: DropMessage | GrantMessage | WantMessage | DeliveriesMessage,
+  ): Promise<PeerAnswer> {
+    switch (message.kind) {
+      case 'drop':
+        return this.#drop(stamp, message)
+      case 'deliveries':
+        return this.#deliveries(stamp, message)
+      case 'grant':
+      case 'want':
+        return this.#with.grants.receive(stamp, message)
     }
   }
 
