@@ -108,6 +108,25 @@ export class Inbox {
   #apply(stamp: Stamp, message: Exclude<PeerMessage, ConfirmMessage>): Promise<PeerAnswer> {
     switch (message.kind) {
       case 'announce':
+      case 'question':
+      case 'proposal':
+      case 'closed':
+        return this.#applyToBlocks(stamp, message)
+      case 'sae-list':
+        return this.#saeList(stamp, message)
+      case 'driver':
+        return this.#driver(stamp, message)
+      default:
+        return this.#applyToLanes(stamp, message)
+    }
+  }
+
+  #applyToBlocks(
+    stamp: Stamp,
+    message: AnnounceMessage | QuestionMessage | ProposalMessage | ClosedMessage,
+  ): Promise<PeerAnswer> {
+    switch (message.kind) {
+      case 'announce':
         return this.#announce(stamp, message)
       case 'question':
         return this.#question(stamp, message)
@@ -115,15 +134,6 @@ export class Inbox {
         return this.#proposal(stamp, message)
       case 'closed':
         return this.#closed(stamp, message)
-      case 'sae-list':
-        return this.#saeList(stamp, message)
-      case 'driver':
-        return this.#driver(stamp, message)
-      case 'drop':
-      case 'grant':
-      case 'want':
-      case 'deliveries':
-        return this.#applyToLanes(stamp, message)
     }
   }
 
