@@ -6,14 +6,12 @@ import type {
   DeliveriesMessage,
   DriverMessage,
   DropMessage,
-  GrantMessage,
   PeerAnswer,
   PeerMessage,
   ProposalMessage,
   QuestionMessage,
   SaeListMessage,
   Stamp,
-  WantMessage,
 } from '../ports/peer.ts'
 import { isKmeError, messageOf } from '../errors.ts'
 import { alarmLengths } from './batch-effects.ts'
@@ -38,6 +36,12 @@ export interface InboxParts {
   /** The list of the peer's SAEs may have changed. */
   readonly saesChanged: () => Promise<void>
 }
+
+type HandledKind = Exclude<PeerMessage['kind'], 'confirm'>
+type Messages = { readonly [K in HandledKind]: Extract<PeerMessage, { readonly kind: K }> }
+type MessageOf<K extends HandledKind> = Messages[K] & { readonly kind: K }
+type Handler<K extends HandledKind> = (stamp: Stamp, message: MessageOf<K>) => Promise<PeerAnswer>
+type Handlers = { readonly [K in HandledKind]: Handler<K> }
 
 /** Applies what the peer says. Each message is answered by itself, durable first. */
 export class Inbox {
@@ -105,51 +109,23 @@ export class Inbox {
     return (await this.#guarded(() => this.#apply(stamp, message))) ?? RETRY
   }
 
-  #apply(stamp: Stamp, message: Exclude<PeerMessage, ConfirmMessage>): Promise<PeerAnswer> {
-    switch (message.kind) {
-      case 'announce':
-      case 'question':
-      case 'proposal':
-      case 'closed':
-        return this.#applyToBlocks(stamp, message)
-      case 'sae-list':
-        return this.#saeList(stamp, message)
-      case 'driver':
-        return this.#driver(stamp, message)
-      default:
-        return this.#applyToLanes(stamp, message)
-    }
+  /** What is done with each kind of message. */
+  readonly #handlers: Handlers = {
+    announce: (stamp, message) => this.#announce(stamp, message),
+    question: (stamp, message) => this.#question(stamp, message),
+    proposal: (stamp, message) => this.#proposal(stamp, message),
+    closed: (stamp, message) => this.#closed(stamp, message),
+    drop: (stamp, message) => this.#drop(stamp, message),
+    grant: (stamp, message) => this.#with.grants.receive(stamp, message),
+    want: (stamp, message) => this.#with.grants.receive(stamp, message),
+    deliveries: (stamp, message) => this.#deliveries(stamp, message),
+    'sae-list': (stamp, message) => this.#saeList(stamp, message),
+    driver: (stamp, message) => this.#driver(stamp, message),
   }
 
-  #applyToBlocks(
-    stamp: Stamp,
-    message: AnnounceMessage | QuestionMessage | ProposalMessage | ClosedMessage,
-  ): Promise<PeerAnswer> {
-    switch (message.kind) {
-      case 'announce':
-        return this.#announce(stamp, message)
-      case 'question':
-        return this.#question(stamp, message)
-      case 'proposal':
-        return this.#proposal(stamp, message)
-      case 'closed':
-        return this.#closed(stamp, message)
-    }
-  }
-
-  #applyToLanes(
-    stamp: Stamp,
-    message: DropMessage | GrantMessage | WantMessage | DeliveriesMessage,
-  ): Promise<PeerAnswer> {
-    switch (message.kind) {
-      case 'drop':
-        return this.#drop(stamp, message)
-      case 'deliveries':
-        return this.#deliveries(stamp, message)
-      case 'grant':
-      case 'want':
-        return this.#with.grants.receive(stamp, message)
-    }
+  #apply<K extends HandledKind>(stamp: Stamp, message: MessageOf<K>): Promise<PeerAnswer> {
+    const handle: Handler<K> = this.#handlers[message.kind]
+    return handle(stamp, message)
   }
 
   async #proposal(stamp: Stamp, message: ProposalMessage): Promise<PeerAnswer> {
