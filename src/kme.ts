@@ -105,6 +105,7 @@ const openCore = async (
   await markStore(config, { store, clock, now: runningClock.now, observer }, opened)
   const saes = await store.registerSaes(config.saes.map(({ id }) => id))
   const { now } = runningClock
+  await store.restartRedelivery(now())
   // Links tell the directory of their peers' SAEs, and the directory is made of links.
   const directoryOf: { made?: Directory } = {}
   const { links, peerLinks } = await openLinks({

@@ -77,6 +77,11 @@ const pool = {
     .describe(
       'How long a delivered key waits for the SAEs that have not fetched it, in seconds of running time',
     ),
+  redeliveryWindowS: seconds(0, 3600)
+    .default(0)
+    .describe(
+      'How long an SAE of this KME may repeat the very same *Get key with key IDs* and get the same keys again, should the answer have been lost, in seconds of running time; they stay in the store that long. 0: each key is given once',
+    ),
 }
 
 export const linkSchema = z.strictObject({

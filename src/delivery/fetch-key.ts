@@ -1,4 +1,4 @@
-import type { FetchKeysRequest, FetchedKey } from './requests.ts'
+import type { FetchKeysRequest, FetchedKeys } from './requests.ts'
 import {
   type DeliveryId,
   type KeyId,
@@ -27,9 +27,17 @@ const sourceOf = (directory: SaeDirectory, masterId: SaeId): Destination | null 
   return location.kind === 'here' ? directory.localDestination() : null
 }
 
-const mostKeys = (directory: SaeDirectory, masterId: SaeId): number => {
+interface FetchLimits {
+  readonly mostKeys: number
+  readonly redeliveryWindowMs: number
+}
+
+/** What the link says over which this master's keys come. */
+const limitsOf = (directory: SaeDirectory, masterId: SaeId): FetchLimits => {
   const source = sourceOf(directory, masterId)
-  return source === null ? MAX_KEYS_PER_DELIVERY : maxKeysPerRequest(source.limits)
+  if (source === null) return { mostKeys: MAX_KEYS_PER_DELIVERY, redeliveryWindowMs: 0 }
+  const { redeliveryWindowMs } = source.limits
+  return { mostKeys: maxKeysPerRequest(source.limits), redeliveryWindowMs }
 }
 
 /** @throws KmeError BAD_REQUEST */
@@ -74,11 +82,12 @@ export const fetchKeys = async (
   { directory, store, now }: FetchKeyParts,
   sae: LocalSae,
   { masterId, keyIds: asked }: FetchKeysRequest,
-): Promise<FetchedKey[]> => {
-  const keyIds = checkKeyIds(asked, mostKeys(directory, masterId))
+): Promise<FetchedKeys> => {
+  const { mostKeys, redeliveryWindowMs } = limitsOf(directory, masterId)
+  const keyIds = checkKeyIds(asked, mostKeys)
   const keys: readonly KeyIdParts[] = keyIds.map(splitKeyId)
   const caller = { saeId: sae.saeId, registrationId: sae.registrationId }
-  const request = { sae: caller, masterSaeId: masterId, keys }
+  const request = { sae: caller, masterSaeId: masterId, keys, redeliveryWindowMs }
   let result = await store.fetchKeys(request, now())
   const bring = result.outcome === 'not-found' ? bringFrom(directory, masterId) : null
   if (bring) {
@@ -95,6 +104,9 @@ export const fetchKeys = async (
       throw new KmeError('KEY_NOT_FOUND', 'one or more keys specified are not found on KME')
     case 'fetched':
       checkFetched(result.keys, keyIds.length)
-      return result.keys.map((key, i) => ({ keyId: keyIds[i] ?? '', key }))
+      return {
+        keys: result.keys.map((key, i) => ({ keyId: keyIds[i] ?? '', key })),
+        redeliveryWindowMs: result.redeliveryWindowMs ?? 0,
+      }
   }
 }

@@ -1,7 +1,7 @@
 import type {
   DeliveredKeys,
   FetchKeysRequest,
-  FetchedKey,
+  FetchedKeys,
   GetKeyRequest,
   KeyStatus,
 } from './requests.ts'
@@ -47,7 +47,7 @@ export class KeyDelivery {
   }
 
   /** @throws KmeError BAD_REQUEST, UNAUTHORIZED, KEY_NOT_FOUND; the keys stay where they are then */
-  async fetchKeys(sae: LocalSae, request: FetchKeysRequest): Promise<FetchedKey[]> {
+  async fetchKeys(sae: LocalSae, request: FetchKeysRequest): Promise<FetchedKeys> {
     try {
       return await fetchKeys(this.#parts, sae, request)
     } catch (error) {

@@ -36,6 +36,12 @@ export interface FetchedKey {
   readonly key: Buffer
 }
 
+export interface FetchedKeys {
+  readonly keys: readonly FetchedKey[]
+  /** For so long the very same request gets the same answer; 0: it is answered once. */
+  readonly redeliveryWindowMs: number
+}
+
 /** What the master can draw for this slave now. min <= default <= max size, stored <= max count. */
 export interface KeyStatus {
   readonly sourceKmeId: KmeId

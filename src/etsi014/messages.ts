@@ -1,4 +1,5 @@
 import type { KeyStatus } from '../delivery/requests.ts'
+import { secondsOfMs } from '../model/units.ts'
 
 /** The messages of ETSI GS QKD 014 V1.1.1 as they are on the wire (clause 6). */
 
@@ -70,6 +71,15 @@ export type KeyRequestMember = (typeof KEY_REQUEST_MEMBERS)[number]
 
 /** The extension of ours that status carries: where the keys come from. */
 export const KEY_SOURCES = 'key_sources'
+
+/** The extension of ours that a key container carries where the answer may be asked for again, in seconds. */
+const REDELIVERY_WINDOW = 'redelivery_window_s'
+
+/** `key_container_extension` of 6.3; none where there is nothing to say. */
+export const redeliveryExtension = (
+  windowMs: number,
+): Readonly<Record<string, number>> | undefined =>
+  windowMs === 0 ? undefined : { [REDELIVERY_WINDOW]: secondsOfMs(windowMs) }
 
 export const statusMessage = (status: KeyStatus): StatusMessage => ({
   source_KME_ID: status.sourceKmeId,

@@ -33,6 +33,7 @@ export const linkSettings = (
     maxKeyCount: link.poolKeys,
     maxAdditionalSlaves: link.maxAdditionalSlaves,
     keyLifetimeMs: msOfSeconds(link.keyLifetimeS),
+    redeliveryWindowMs: msOfSeconds(link.redeliveryWindowS),
   },
   maxAgeMs: link.maxAgeS === undefined ? null : msOfSeconds(link.maxAgeS),
   poolBytes: link.poolKeys * bytesOfBits(link.keySizeBits),

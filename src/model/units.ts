@@ -7,3 +7,4 @@ export const bitsOfBytes = (lengthBytes: number): number => lengthBytes * BITS_P
 
 export const MS_PER_S = 1000
 export const msOfSeconds = (seconds: number): number => seconds * MS_PER_S
+export const secondsOfMs = (ms: number): number => ms / MS_PER_S

@@ -50,6 +50,7 @@ export type AuditAction =
   | 'delivered' // a range was allocated for the master; `saes`: all slaves, here and at the peer
   | 'held' // the peer's delivery was taken over for the slaves registered here, named in `saes`
   | 'fetched' // the slave in `saes` was given `keyCount` keys of the delivery, and may not ask again
+  | 'redelivered' // the slave in `saes` repeated its request in the redelivery window, and got the same answer
   | 'refused' // the peer refused it: it ended whole; or, where `saes` names slaves at the peer, for them
   | 'expired' // its time to live is over: who has not fetched by now never will
   | 'dropped' // this store was restored: what its slaves had not fetched is gone

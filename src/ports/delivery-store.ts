@@ -96,18 +96,26 @@ export interface DeliveryStore extends AuditTrail {
 
   /**
    * One SAE fetches keys, all or nothing. Durable before it answers: the entitlement is gone, and
-   * with the last one here the bytes too. The caller wipes what it gets.
+   * with the last one here the bytes too. The caller wipes what it gets. With a redelivery window
+   * the answer is kept that long, though no longer than the keys live: the very same request by the
+   * same registration of the SAE gets it again, and nothing but the audit record changes.
    */
   fetchKeys(request: FetchRequest, moment: Moment): Promise<FetchedKeys>
 
   /**
    * Ends deliveries whose time to live is over: bytes erased, entitlements and record gone. Those
-   * of ours that the peer never acknowledged become pending drops. At most `limit`; returns how
-   * many, so that the caller goes on while it equals the limit.
+   * of ours that the peer never acknowledged become pending drops. Erases answers whose redelivery
+   * window is over as well. At most `limit` of both together; returns how many, so that the caller
+   * goes on while it equals the limit.
    */
   expireDeliveries(moment: Moment, limit: number): Promise<number>
-  /** Running time at which the next delivery expires, or null. */
+  /** Running time at which the next delivery or redelivery window ends, or null. */
   nextExpiry(): Promise<number | null>
+  /**
+   * At each start: every redelivery window that is still open starts anew. Whoever lost an answer
+   * because this KME went down can ask again when it is back.
+   */
+  restartRedelivery(moment: Moment): Promise<void>
 
   /** The list of a peer's SAEs; a version that is not higher than the one known is ignored. */
   applySaeList(linkId: LinkId, stamp: Stamp, list: SaeList): Promise<Stamped<'done'>>
@@ -145,11 +153,18 @@ export interface FetchRequest {
   readonly masterSaeId: SaeId
   /** No key twice. */
   readonly keys: readonly KeyIdParts[]
+  /** For how long the answer may be asked for again; absent or 0: never. */
+  readonly redeliveryWindowMs?: number
 }
 
 export type FetchedKeys =
   /** One buffer per key, in the order asked. */
-  | { readonly outcome: 'fetched'; readonly keys: readonly Buffer[] }
+  | {
+      readonly outcome: 'fetched'
+      readonly keys: readonly Buffer[]
+      /** From the first answer on; absent where it cannot be asked for again. */
+      readonly redeliveryWindowMs?: number
+    }
   /** The SAE was not named for at least one of them when it was delivered. Goes before `not-found`. */
   | { readonly outcome: 'unauthorized' }
   /** At least one is unknown, expired, fetched already, or another master's. */

@@ -39,6 +39,8 @@ export interface DestinationLimits {
   readonly maxAdditionalSlaves: number
   /** How long delivered keys are kept for slaves that have not fetched. */
   readonly keyLifetimeMs: number
+  /** For how long a slave here may repeat a request for keys by their IDs; 0: never. */
+  readonly redeliveryWindowMs: number
 }
 
 export interface IssueRequest {

@@ -145,7 +145,13 @@ export class DeliveringStore extends RestorableStore implements DeliveryStore {
   }
 
   nextExpiry(): Promise<number | null> {
-    return this.#queue.run((tx) => tx.nextExpiry())
+    return this.#queue.run((tx) => expiry.nextExpiry(tx))
+  }
+
+  restartRedelivery({ runningMs }: Moment): Promise<void> {
+    return this.#queue.run((tx) => {
+      tx.restartRedeliveries(runningMs)
+    })
   }
 
   applySaeList(linkId: LinkId, stamp: Stamp, list: SaeList): Promise<Stamped<'done'>> {

@@ -156,6 +156,21 @@ export interface StoreTx {
   writeHeld(row: DeliveryRow, bytes: Buffer): void
   deleteHeld(seq: number): void
 
+  // Answers that may be asked for again: `seq` rises, unique by digest.
+  insertRedelivery(row: Omit<RedeliveryRow, 'seq'>, bytes: Buffer): void
+  findRedelivery(digest: Buffer): RedeliveryRow | null
+  readRedelivery(row: RedeliveryRow): Buffer | null
+  /** The row and its bytes. */
+  deleteRedelivery(seq: number): void
+  /** `seq` of rows whose `endsMs` is at or below `runningMs`, by rising `endsMs`. */
+  listEndedRedeliveries(runningMs: number, limit: number): readonly number[]
+  /** Lowest `endsMs`, or null. */
+  nextRedeliveryEnd(): number | null
+  /** Every window starts anew, and still ends with the keys' life. */
+  restartRedeliveries(runningMs: number): void
+  /** Every row and its bytes. */
+  clearRedeliveries(): void
+
   // Ranges consumed for no delivery that the peer has not been told of; in order of insertion.
   insertPendingDrop(linkId: LinkId, drop: LaneDrop): void
   listPendingDrops(linkId: LinkId, limit: number): readonly LaneDrop[]
@@ -278,6 +293,20 @@ export interface DeliveryRow {
   readonly remote: 'none' | 'unconfirmed' | 'confirmed'
   /** Running time. */
   readonly expiresMs: number
+}
+
+/** The answer to a request for keys by their IDs, kept for as long as it may be repeated. */
+export interface RedeliveryRow {
+  readonly seq: number
+  /** Of who asked for what; 32 bytes. */
+  readonly digest: Buffer
+  readonly windowMs: number
+  /** Running time: the keys' own end. */
+  readonly expiresMs: number
+  /** Running time: the end of the window. */
+  readonly endsMs: number
+  /** In the order of the answer; the bytes lie apart from the row. */
+  readonly keyLengths: readonly number[]
 }
 
 export interface EntitledSlave extends RegisteredSae {

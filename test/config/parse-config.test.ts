@@ -29,6 +29,7 @@ describe('a configuration that is fine', () => {
       highWaterPercent: 80,
       lowWaterPercent: 60,
       keyLifetimeS: 86_400,
+      redeliveryWindowS: 0,
     })
     expect(links[0]?.devices[0]?.settleS).toBe(120)
     expect(saes[0]?.loopback).toBe(false)
@@ -122,14 +123,11 @@ describe('an error', () => {
     ])
   })
 
-  test.each(['redeliveryWindowS', 'constructor', 'toString'])(
-    'refuses the option %s of a link as unknown',
-    (name) => {
-      const lines = problemsOf({ [`links[0].${name}`]: 1 })
-      expect(lines).toHaveLength(1)
-      expect(lines[0]).toMatch(`links[0].${name}: unknown option`)
-    },
-  )
+  test.each(['constructor', 'toString'])('refuses the option %s of a link as unknown', (name) => {
+    const lines = problemsOf({ [`links[0].${name}`]: 1 })
+    expect(lines).toHaveLength(1)
+    expect(lines[0]).toMatch(`links[0].${name}: unknown option`)
+  })
 
   test('refuses __proto__ as unknown and pollutes nothing', () => {
     const text = JSON.stringify(draft()).replace(

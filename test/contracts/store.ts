@@ -5,6 +5,7 @@ import { describeCommits } from './store-commits.ts'
 import { describeDeliveries } from './store-deliveries.ts'
 import { describeGrants } from './store-grants.ts'
 import { describeLinks } from './store-links.ts'
+import { describeRedelivery } from './store-redelivery.ts'
 import { describeSaes } from './store-saes.ts'
 import { describeSchedule } from './store-schedule.ts'
 import { describeSelfLinks } from './store-self-links.ts'
@@ -19,6 +20,7 @@ export const describeStore = (name: string, open: OpenStore): void => {
     describeSelfLinks(open)
     describeDeliveries(open)
     describeGrants(open)
+    describeRedelivery(open)
     describeSaes(open)
     describeCommits(open)
     describeSchedule(open)

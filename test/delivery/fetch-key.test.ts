@@ -13,8 +13,8 @@ const deliver = async (world: KeyDeliveryWorld, keyCount = 3): Promise<string[]>
   return Array.from({ length: keyCount }, (_, i) => keyIdOf(deliveryId, i))
 }
 
-const fetch = (world: KeyDeliveryWorld, keyIds: readonly string[], sae = 'sae-b') =>
-  world.delivery.fetchKeys(world.sae(sae), { masterId: 'sae-a', keyIds })
+const fetch = async (world: KeyDeliveryWorld, keyIds: readonly string[], sae = 'sae-b') =>
+  (await world.delivery.fetchKeys(world.sae(sae), { masterId: 'sae-a', keyIds })).keys
 
 test('keys come in the order in which they were asked for', async () => {
   const world = new KeyDeliveryWorld()

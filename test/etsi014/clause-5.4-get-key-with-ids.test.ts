@@ -26,6 +26,38 @@ const fetch = async (keyIds: readonly string[], sae = 'sae-b', path = DEC) =>
 const fetchOne = async (keyId: string, sae = 'sae-b') =>
   (await server.as(sae)).get(`${DEC}?key_ID=${keyId}`)
 
+describe('5.4 with a redelivery window', () => {
+  beforeAll(() => {
+    const { here } = server.world
+    here.limits = { ...here.limits, redeliveryWindowMs: 30_000 }
+  })
+  afterAll(() => {
+    const { here } = server.world
+    here.limits = { ...here.limits, redeliveryWindowMs: 0 }
+  })
+
+  test('5.4 the very same request gets the very same answer, which says for how long', async () => {
+    const keys = await deliver(3)
+    const ids = keys.map(({ key_ID }) => key_ID)
+    const first = await fetch(ids)
+    expect(first.body).toEqual({ keys, key_container_extension: { redelivery_window_s: 30 } })
+    const again = await fetch(ids)
+    expect([again.status, again.text]).toEqual([200, first.text])
+    expect((await fetch(ids.toReversed())).body).toEqual(NOT_FOUND)
+    expect((await fetch(ids.slice(1))).body).toEqual(NOT_FOUND)
+  })
+
+  test('5.4 a client of ours takes the answer with its extension', async () => {
+    const keys = await deliver(2)
+    const client = await server.client('sae-b')
+    const ids = keys.map(({ key_ID }) => key_ID)
+    for (let round = 0; round < 2; round += 1) {
+      const fetched = await client.getKeysWithIds('sae-a', ids)
+      expect(fetched.map(({ key }) => key.toString('base64'))).toEqual(keys.map(({ key }) => key))
+    }
+  })
+})
+
 describe('5.4 what is returned', () => {
   test('5.4 GET fetches one key', async () => {
     const keys = await deliver(1)

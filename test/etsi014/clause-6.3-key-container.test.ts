@@ -40,12 +40,23 @@ test('6.3 the container is the JSON that a serialiser makes, for keys of every l
   }
 })
 
+test('6.3 an extension follows the keys, as a serialiser would write it', () => {
+  const key = randomBytes(33)
+  const key_ID = keyIdOf(makeDeliveryId(9, randomBytes(10)), 0)
+  const extension = { redelivery_window_s: 30 }
+  const expected = {
+    keys: [{ key_ID, key: key.toString('base64') }],
+    key_container_extension: extension,
+  }
+  expect(encodeKeyContainer([{ key_ID, key }], extension).toString()).toBe(JSON.stringify(expected))
+})
+
 test('6.3 keys are wiped once they are encoded', () => {
   const material = randomBytes(64)
   const deliveryId = makeDeliveryId(8, randomBytes(10))
   deliveredContainer({ deliveryId, keyCount: 2, keyLengthBytes: 32, material })
   expect(material).toEqual(Buffer.alloc(64))
   const key = randomBytes(32)
-  fetchedContainer([{ keyId: keyIdOf(deliveryId, 0), key }])
+  fetchedContainer({ keys: [{ keyId: keyIdOf(deliveryId, 0), key }], redeliveryWindowMs: 0 })
   expect(key).toEqual(Buffer.alloc(32))
 })

@@ -43,7 +43,19 @@ export class FakeKeyStore implements Pick<DeliveryStore, 'fetchKeys'> {
     })
   }
 
+  /** Answers that may be asked for again; a window here never ends. */
+  readonly #answers = new Map<string, FetchedKeys & { readonly outcome: 'fetched' }>()
+
   async fetchKeys(request: FetchRequest, moment: Moment): Promise<FetchedKeys> {
+    const { redeliveryWindowMs = 0, ...asked } = request
+    const name = JSON.stringify(asked)
+    const answer = this.#answers.get(name) ?? this.#fetch(request, moment)
+    if (answer.outcome !== 'fetched' || redeliveryWindowMs === 0) return answer
+    this.#answers.set(name, answer)
+    return { ...answer, keys: answer.keys.map((key) => Buffer.from(key)), redeliveryWindowMs }
+  }
+
+  #fetch(request: FetchRequest, moment: Moment): FetchedKeys {
     const { sae, masterSaeId, keys } = request
     const found = keys.map(({ deliveryId, index }) => {
       const held = this.#held.get(deliveryId.toString('hex'))
@@ -79,12 +91,13 @@ export const TEST_LIMITS: DestinationLimits = {
   maxKeyCount: 1000,
   maxAdditionalSlaves: 3,
   keyLifetimeMs: 60_000,
+  redeliveryWindowMs: 0,
 }
 
 /** Issues random keys out of a pool of so many bytes. */
 export class FakeDestination implements Destination {
   readonly targetKmeId: string
-  readonly limits: DestinationLimits
+  limits: DestinationLimits
   readonly requests: IssueRequest[] = []
   /** The buffers that it handed out, to see that they are wiped. */
   readonly handedOut: Buffer[] = []

@@ -90,6 +90,7 @@ export class Site {
         maxKeyCount: 100_000,
         maxAdditionalSlaves: 16,
         keyLifetimeMs: 3_600_000,
+        redeliveryWindowMs: 0,
       },
       maxAgeMs: null,
       poolBytes: 3_200_000,

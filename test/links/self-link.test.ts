@@ -42,6 +42,7 @@ const makeSelfLink = async (roles: readonly ('leader' | 'follower' | 'both')[]):
         maxKeyCount: 1000,
         maxAdditionalSlaves: 16,
         keyLifetimeMs: 60_000,
+        redeliveryWindowMs: 0,
       },
       maxAgeMs: null,
       poolBytes: 1_000_000,

@@ -108,3 +108,35 @@ test('what was delivered and fetched is in no file any more, sealed or not, and 
   })
   await backend.close()
 })
+
+test('an answer that may be asked for again is in no file any more once its window is over and was swept', async () => {
+  await using fixture = await makeSqliteFixture()
+  const sealedNow = (): readonly Buffer[] =>
+    fixture.edit((db) =>
+      db
+        .prepare<[], { sealed: Buffer }>('SELECT sealed FROM redelivery_material')
+        .all()
+        .map((row) => row.sealed.subarray(10)),
+    )
+  let store = await openStore(fixture)
+  const [master, slave] = (await store.registerSaes(['master', 'slave'])).saes
+  const write = await begin(store)
+  await receive(store, write, randomBytes(16_000))
+  // More than a page, so that some of it lies in overflow pages.
+  const { deliveryId, bytes } = await deliver(store, write, 0, 200, [slave!], master!)
+  const keys = Array.from({ length: 200 }, (_, index) => ({ deliveryId, index }))
+  const request = { sae: slave!, masterSaeId: 'master', keys, redeliveryWindowMs: 100 }
+  await store.fetchKeys(request, NOW)
+  await store.close()
+  const sealed = sealedNow()
+  expect(sealed.map(({ length }) => length)).toEqual([bytes.length + 16])
+  expect(fixture.readFiles().includes(sealed[0]!.subarray(0, 64))).toBe(true)
+
+  store = await openStore(fixture)
+  await store.beginLife('a-b')
+  expect(await store.expireDeliveries({ ...NOW, runningMs: NOW.runningMs + 100 }, 10)).toBe(1)
+  await store.close()
+  expect(sealedNow()).toEqual([])
+  const files = fixture.readFiles()
+  for (const piece of [sealed[0]!, bytes]) expect(remain(files, piece)).toBe(false)
+})

@@ -5,7 +5,8 @@ import type { LaneState } from '../../model/lane.ts'
 import type { LaneGrant, LaneStretch, Proposal } from '../../ports/lane-store.ts'
 import type { Ledger } from '../../model/ledger.ts'
 import type { Piece } from '../../model/block.ts'
-import type { BlockRow, DeliveryRow, LinkRow, StoreMeta, VerdictRow } from '../store-tx.ts'
+import type { BlockRow, DeliveryRow, LinkRow, RedeliveryRow } from '../store-tx.ts'
+import type { StoreMeta, VerdictRow } from '../store-tx.ts'
 import { MaterialTable } from './material-table.ts'
 import { MemoryTable } from './memory-table.ts'
 import type { Journal } from './journal.ts'
@@ -37,6 +38,9 @@ export class MemoryTables {
   readonly deliveriesById: MemoryTable<string, number>
   readonly unconfirmed: MemoryTable<number, DeliveryRow>
   readonly held: MaterialTable<number>
+  readonly redeliveries: MemoryTable<number, RedeliveryRow>
+  readonly redeliveriesByDigest: MemoryTable<string, number>
+  readonly redelivered: MaterialTable<number>
   readonly drops: MemoryTable<string, readonly LaneDrop[]>
   readonly grants: MemoryTable<string, readonly LaneGrant[]>
   readonly saes: MemoryTable<string, SaeList>
@@ -65,6 +69,9 @@ export class MemoryTables {
     this.deliveriesById = new MemoryTable(journal)
     this.unconfirmed = new MemoryTable(journal)
     this.held = new MaterialTable(journal)
+    this.redeliveries = new MemoryTable(journal)
+    this.redeliveriesByDigest = new MemoryTable(journal)
+    this.redelivered = new MaterialTable(journal)
     this.drops = new MemoryTable(journal)
     this.grants = new MemoryTable(journal)
     this.saes = new MemoryTable(journal)
@@ -81,6 +88,6 @@ export class MemoryTables {
 
   wipe(): void {
     for (const table of [this.fingerprintKeys, this.chunks]) table.wipeAll()
-    for (const table of [this.materials, this.held]) table.wipeAll()
+    for (const table of [this.materials, this.held, this.redelivered]) table.wipeAll()
   }
 }

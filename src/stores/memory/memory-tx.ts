@@ -6,6 +6,7 @@ import { laneRows } from './lane-rows.ts'
 import { linkRows } from './link-rows.ts'
 import { dropRows, grantRows } from './pending-rows.ts'
 import type { MemoryTables } from './memory-tables.ts'
+import { redeliveryRows } from './redelivery-rows.ts'
 import { saeRows } from './sae-rows.ts'
 
 /** A transaction over the tables; there is one at a time, so it is always the same object. */
@@ -25,5 +26,6 @@ export const memoryTx = (journal: Journal, tables: MemoryTables): StoreTx => ({
   ...deliveryRows(tables),
   ...dropRows(tables),
   ...grantRows(tables),
+  ...redeliveryRows(tables),
   ...saeRows(tables),
 })

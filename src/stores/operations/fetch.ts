@@ -8,6 +8,7 @@ import { auditDelivery } from './delivery-rows.ts'
 import { findSlave, isAwaited, mayFetch, withFetched } from './entitlements.ts'
 import { groupBy } from './group-by.ts'
 import { changeLink, requireLink } from './guard.ts'
+import { keepAnswer, repeatAnswer } from './redelivery.ts'
 
 /** A key that is asked for, where the caller may have it. */
 interface Wanted {
@@ -30,8 +31,20 @@ export const fetchKeys = (tx: StoreTx, request: FetchRequest, moment: Moment): F
   if (found.includes('unauthorized')) return { outcome: 'unauthorized' }
   const wanted = found.filter((key) => typeof key !== 'string')
   const places = new Set(wanted.map(({ row, index }) => `${row.seq}/${index}`))
-  if (places.size < request.keys.length) return { outcome: 'not-found' }
-  return { outcome: 'fetched', keys: takeAll(tx, wanted, moment) }
+  if (places.size < request.keys.length) {
+    return repeatAnswer(tx, request, [...rows.values()], moment) ?? { outcome: 'not-found' }
+  }
+  const keys = takeAll(tx, wanted, moment)
+  const { redeliveryWindowMs = 0 } = request
+  if (redeliveryWindowMs === 0) return { outcome: 'fetched', keys }
+  try {
+    const deliveries = [...rows.values()].filter((row) => row !== null)
+    keepAnswer(tx, { ...request, redeliveryWindowMs }, deliveries, keys, moment)
+    return { outcome: 'fetched', keys, redeliveryWindowMs }
+  } catch (error) {
+    wipe(...keys)
+    throw error
+  }
 }
 
 const find = (

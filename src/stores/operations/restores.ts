@@ -21,6 +21,8 @@ export const becomeRestored = (
   if (tx.readMeta().generation !== found) return false
   tx.renewGeneration(random.bytes(GENERATION_BYTES).toString('hex'))
   for (const row of tx.listLinks()) endLink(tx, row, moment)
+  // Nor how much of their windows is over.
+  tx.clearRedeliveries()
   return true
 }
 

@@ -5,7 +5,13 @@ import { Envelope } from '../../sealing/envelope.ts'
 import type { Database } from './database.ts'
 
 /** Every table with sealed rows; each has an index on `data_key`. */
-const SEALED_TABLES = ['block_material', 'fingerprint_key', 'chunk', 'delivery_group'] as const
+const SEALED_TABLES = [
+  'block_material',
+  'fingerprint_key',
+  'chunk',
+  'delivery_group',
+  'redelivery_material',
+] as const
 
 const IS_USED = SEALED_TABLES.map(
   (table) => `EXISTS (SELECT 1 FROM ${table} WHERE ${table}.data_key = data_key.id)`,

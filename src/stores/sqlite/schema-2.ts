@@ -53,4 +53,21 @@ CREATE UNIQUE INDEX delivery_group_name ON delivery_group (first_id);
 CREATE INDEX delivery_group_unconfirmed ON delivery_group (link, seq) WHERE unconfirmed > 0;
 CREATE INDEX delivery_group_expiry ON delivery_group (expires_ms);
 CREATE INDEX delivery_group_data_key ON delivery_group (data_key) WHERE data_key IS NOT NULL;
+-- Answers of Get key with key IDs that may be asked for again: by their digest (operations/redelivery.ts).
+CREATE TABLE redelivery (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  digest BLOB NOT NULL UNIQUE,
+  window_ms REAL NOT NULL,
+  expires_ms REAL NOT NULL,
+  ends_ms REAL NOT NULL,
+  key_lengths TEXT NOT NULL
+) STRICT;
+CREATE INDEX redelivery_end ON redelivery (ends_ms);
+CREATE TABLE redelivery_material (
+  seq INTEGER PRIMARY KEY,
+  version INTEGER NOT NULL,
+  data_key INTEGER NOT NULL,
+  sealed BLOB NOT NULL
+) STRICT;
+CREATE INDEX redelivery_material_data_key ON redelivery_material (data_key);
 `

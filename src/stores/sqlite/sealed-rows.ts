@@ -26,8 +26,8 @@ export const bindSealed = (table: string, name: RowName, version: number): strin
 
 export const sealedRows = (
   { db, envelope }: RowContext,
-  table: 'chunk' | 'fingerprint_key',
-  idColumn: 'id' | 'link',
+  table: 'chunk' | 'fingerprint_key' | 'redelivery_material',
+  idColumn: 'id' | 'seq' | 'link',
 ): SealedRows => {
   const select = db.prepare<Row>(`SELECT version, sealed FROM ${table} WHERE ${idColumn} = ?`)
   const selectVersion = db.prepare<Pick<Row, 'version'>>(

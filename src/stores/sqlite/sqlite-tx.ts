@@ -9,6 +9,7 @@ import { chunkRows, laneDeletion, laneRows, stretchRows } from './lane-rows.ts'
 import { ledgerRows } from './ledger-rows.ts'
 import { linkRows } from './link-rows.ts'
 import { dropRows, grantRows } from './pending-rows.ts'
+import { redeliveryRows } from './redelivery-rows.ts'
 import { ownSaeRows, peerSaeRows } from './sae-rows.ts'
 import { storeRows } from './store-rows.ts'
 
@@ -36,6 +37,7 @@ export const sqliteTx = (context: RowContext): StoreTx => {
     ...chunkRows(context),
     ...laneDeletion(context),
     ...deliveryRows(context),
+    ...redeliveryRows(context),
     ...dropRows(context),
     ...grantRows(context),
     ...ownSaeRows(context),

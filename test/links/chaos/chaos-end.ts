@@ -154,6 +154,7 @@ export class ChaosEnd {
         maxKeyCount: 100_000,
         maxAdditionalSlaves: 16,
         keyLifetimeMs,
+        redeliveryWindowMs: 0,
       },
       maxAgeMs: null,
       poolBytes: 3_200_000,
