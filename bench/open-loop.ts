@@ -71,7 +71,8 @@ export const runSchedule = async (schedule: Schedule, samples: OpenLoopSamples):
       () => {
         if (afterMs < leadInMs) return
         samples.tookMs.push(performance.now() - dueMs)
-        samples.sentLateMs.push(sentMs - dueMs)
+        // A timer may be a fraction of a millisecond early.
+        samples.sentLateMs.push(Math.max(0, sentMs - dueMs))
       },
       (error: unknown) => {
         samples.errors += 1

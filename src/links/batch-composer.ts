@@ -9,7 +9,8 @@ import type { Piece } from '../model/block.ts'
 import { proofTag } from './equality-proof.ts'
 import { wipe } from '../support/wipe.ts'
 
-export const MOST_BATCH_BYTES = 1024 * 1024
+/** Proving and storing a batch is one step of both ends' event loops; a larger block is a batch by itself. */
+export const MOST_BATCH_BYTES = 256 * 1024
 export const MOST_BATCH_PIECES = 1024
 const FULL_BATCH_BYTES = 4096
 const LEAST_BATCH_BYTES = 256

@@ -4,7 +4,7 @@ import type { LinkParts } from './link-parts.ts'
 import type { OwnLanes } from './own-lanes.ts'
 
 /** What one commit drops: deliveries wait for it. */
-const MOST_BYTES = 1024 * 1024
+const MOST_BYTES = 256 * 1024
 const SHORTEST_WAIT_MS = 500
 const LONGEST_WAIT_MS = 5000
 

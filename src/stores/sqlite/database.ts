@@ -6,8 +6,8 @@ import { APPLICATION_ID, prepareStoreFile } from './store-file.ts'
 /** Values that a query can bind or return; integers stay within 2^53. */
 export type SqlValue = number | string | Buffer | null
 
-/** A WAL of so many pages (8 MiB) is written back after the commit that reached it: a stall of some ten milliseconds. */
-const CHECKPOINT_WAL_PAGES = 2048
+/** A WAL of so many pages (4 MiB) is written back after the commit that reached it: a short stall each time. */
+const CHECKPOINT_WAL_PAGES = 1024
 /** Between two looks at how long the WAL is. */
 const COMMITS_PER_WAL_LOOK = 16
 /** How long erased bytes may stay in the WAL. */

@@ -1,4 +1,5 @@
 import type { Database } from './database.ts'
+import { risingOf } from './delivery-group.ts'
 
 /** A delivery of schema 1, and what was kept for slaves beside it. */
 interface Row {
@@ -61,9 +62,9 @@ export const groupDeliveries = (db: Database): void => {
   )
   const insert = db.prepare(
     `INSERT INTO delivery_group (seq, first_id, link, epoch_counter, epoch_id, lane, start_offset,
-       length, time_to_live_ms, remote_kme_id, expires_ms, unconfirmed, saes, members, version,
+       length, time_to_live_ms, remote_kme_id, expires_ms, last_rising, unconfirmed, saes, members, version,
        data_key, sealed)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   )
   for (let after = 0; ;) {
     const rows = page.all(after)
@@ -72,7 +73,8 @@ export const groupDeliveries = (db: Database): void => {
       insert.run(
         ...[row.seq, row.delivery_id, row.link, row.epoch_counter, row.epoch_id, row.lane],
         ...[row.start_offset, row.key_length * row.key_count, row.time_to_live_ms],
-        ...[row.remote_kme_id, row.expires_ms, row.remote === 'unconfirmed' ? 1 : 0],
+        ...[row.remote_kme_id, row.expires_ms, risingOf(row.delivery_id)],
+        ...[row.remote === 'unconfirmed' ? 1 : 0],
         ...[saes, members, row.version ?? 0, row.data_key, row.sealed],
       )
       after = row.seq

@@ -75,22 +75,26 @@ const valuesOf = (context: RowContext, group: DeliveryGroup): SqlValue[] => {
   ]
 }
 
+const lastRisingOf = ({ facts, members }: DeliveryGroup): number =>
+  risingOf(facts.firstId) + members.length - 1
+
 const countUnconfirmed = ({ members }: DeliveryGroup): number =>
   members.filter((member) => member?.row.remote === 'unconfirmed').length
 
 const groupTable = (context: RowContext): GroupTable => {
   const { db, envelope } = context
   const select = db.prepare<Row>(`SELECT seq, ${COLUMNS} FROM delivery_group WHERE seq = ?`)
-  const near = db.prepare<{ readonly seq: number }>(
-    'SELECT seq FROM delivery_group WHERE first_id BETWEEN ? AND ? ORDER BY first_id DESC',
+  const near = db.prepare<Pick<Row, 'seq'>>(
+    `SELECT seq FROM delivery_group WHERE first_id BETWEEN ? AND ? AND last_rising >= ?
+     ORDER BY first_id DESC`,
   )
   const last = db.prepare<{ readonly seq: number | null }>(
     'SELECT max(seq) AS seq FROM delivery_group',
   )
   const write = db.prepare(
-    `INSERT INTO delivery_group (seq, unconfirmed, data_key, ${COLUMNS})
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT (seq) DO UPDATE SET unconfirmed = excluded.unconfirmed,
+    `INSERT INTO delivery_group (seq, last_rising, unconfirmed, data_key, ${COLUMNS})
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (seq) DO UPDATE SET last_rising = excluded.last_rising, unconfirmed = excluded.unconfirmed,
        data_key = excluded.data_key, length = excluded.length, saes = excluded.saes,
        members = excluded.members, version = excluded.version, sealed = excluded.sealed`,
   )
@@ -103,15 +107,24 @@ const groupTable = (context: RowContext): GroupTable => {
     },
     candidates(deliveryId) {
       // A group begins at most so many IDs before its last member.
-      lowest.writeUIntBE(Math.max(0, risingOf(deliveryId) - MOST_MEMBERS + 1) * 4, 0, 6)
-      return near.all(lowest, deliveryId).map(({ seq }) => seq)
+      const rising = risingOf(deliveryId)
+      lowest.writeUIntBE(Math.max(0, rising - MOST_MEMBERS + 1) * 4, 0, 6)
+      return near.all(lowest, deliveryId, rising).map(({ seq }) => seq)
     },
     lastSeq: () => last.get()?.seq ?? 0,
     write(group, version, held) {
       const sealed = held && envelope.seal(held, bind(group, version))
       const key = sealed && envelope.sealingKeyId
       const { seq } = group.facts
-      write.run(seq, countUnconfirmed(group), key, ...valuesOf(context, group), version, sealed)
+      write.run(
+        seq,
+        lastRisingOf(group),
+        countUnconfirmed(group),
+        key,
+        ...valuesOf(context, group),
+        version,
+        sealed,
+      )
     },
     delete(groupSeq) {
       remove.run(groupSeq)

@@ -32,6 +32,7 @@ CREATE TABLE fresh_device (
 CREATE TABLE delivery_group (
   seq INTEGER PRIMARY KEY,
   first_id BLOB NOT NULL,
+  last_rising INTEGER NOT NULL,
   link INTEGER NOT NULL,
   epoch_counter INTEGER NOT NULL,
   epoch_id TEXT NOT NULL,
@@ -48,8 +49,9 @@ CREATE TABLE delivery_group (
   data_key INTEGER,
   sealed BLOB
 ) STRICT;
--- Delivery IDs rise within a life: inserts stay local.
-CREATE UNIQUE INDEX delivery_group_name ON delivery_group (first_id);
+-- Delivery IDs rise within a life: inserts stay local. With the rising part of a group's last ID, the index alone says
+-- which group may have a delivery.
+CREATE UNIQUE INDEX delivery_group_name ON delivery_group (first_id, last_rising);
 CREATE INDEX delivery_group_unconfirmed ON delivery_group (link, seq) WHERE unconfirmed > 0;
 CREATE INDEX delivery_group_expiry ON delivery_group (expires_ms);
 CREATE INDEX delivery_group_data_key ON delivery_group (data_key) WHERE data_key IS NOT NULL;
