@@ -15,6 +15,8 @@ import { HOST } from './ports.ts'
 const KEYSPRING = fileURLToPath(new URL('../bin/keyspring.js', import.meta.url))
 const POLL_MS = 100
 /** While a start is timed. */
+/** So often in a row nothing has changed. */
+const LOOKS_AT_REST = 5
 const START_POLL_MS = 20
 
 /** What is made once, whichever process it is for. */
@@ -97,14 +99,18 @@ export class Site implements AsyncDisposable {
     return this.untilLink(({ lanes }) => lanes[0].availableBytes >= keys * KEY_BYTES)
   }
 
-  /** Waits until no key comes from the device any more. */
+  /**
+   * Waits until no key comes from the device any more. Blocks whose other half the paused device still
+   * holds at the other end stay unverified.
+   */
   async untilAtRest(): Promise<void> {
-    let before = -1
+    let before = ''
+    let looks = 0
     await this.untilLink(({ lanes, pending }) => {
-      const now = lanes[0].appendedBytes + lanes[1].appendedBytes
-      const atRest = now === before && pending.unverifiedBytes === 0
+      const now = [...lanes.map((lane) => lane.appendedBytes), pending.unverifiedBytes].join(' ')
+      looks = now === before ? looks + 1 : 0
       before = now
-      return atRest
+      return looks >= LOOKS_AT_REST
     })
   }
 

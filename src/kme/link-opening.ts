@@ -10,7 +10,7 @@ import { SelfLink } from '../links/self-link.ts'
 import { linkSettings } from './link-settings.ts'
 
 /** A request to a peer that takes longer is given up; deliveries have their own, shorter deadline. */
-const PEER_TIMEOUT_MS = 10_000
+const PEER_TIMEOUT_MS = 5_000
 
 export interface LinkOpening {
   readonly config: Config

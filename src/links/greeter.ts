@@ -10,7 +10,7 @@ import { Loop } from '../support/loop.ts'
 import { otherEnd, sameEpoch, wasRestored } from '../model/lane.ts'
 
 const FIRST_RETRY_MS = 100
-const MOST_RETRY_MS = 5_000
+const MOST_RETRY_MS = 2_000
 
 /**
  * Keeps the link greeted: whenever there is no session, asks hello until one is agreed. Answers the
