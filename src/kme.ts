@@ -6,6 +6,7 @@ import { DeliveryExpiry } from './delivery/expiry.ts'
 import { Directory } from './links/sae-directory.ts'
 import type { DriverMaker } from './kme/link-settings.ts'
 import { Failure } from './kme/failure.ts'
+import type { KekRotationParts } from './kme/kek-rotation.ts'
 import { KeyDelivery } from './delivery/key-delivery.ts'
 import type { KmeError } from './errors.ts'
 import type { KmeListeners } from './kme/listeners.ts'
@@ -30,6 +31,7 @@ import { messageOf } from './errors.ts'
 import { openLinks } from './kme/link-opening.ts'
 import { openStore } from './kme/open-store.ts'
 import { openTrust } from './kme/trust.ts'
+import { rotateKek } from './kme/kek-rotation.ts'
 import { startListeners } from './kme/listeners.ts'
 
 const LOOK_AT_CERTIFICATE_MS = 5_000
@@ -73,7 +75,12 @@ export interface RunningKme extends AsyncDisposable {
 export const startKme = async (config: Config, parts: KmeParts): Promise<RunningKme> => {
   await using opened = new AsyncDisposableStack()
   const core = await openCore(config, parts, opened)
-  const admin = adminParts({ ...core, observer: parts.observer, kme: kmeView(config, parts) })
+  const admin = adminParts({
+    ...core,
+    observer: parts.observer,
+    kme: kmeView(config, parts),
+    rotateKek: (kekId) => rotateKek(rotationParts(core, parts), kekId),
+  })
   const listeners = await openFront(core, parts, admin, opened)
   startWork(core, parts, opened)
   return runningKme({ core, listeners, admin, opened: opened.move() })
@@ -135,6 +142,11 @@ const openCore = async (
   const storeFault = () => failure.reason
   return { config, trust, store, now, links, peerLinks, directory, failure, storeFault }
 }
+
+const rotationParts = (
+  { config, store }: Core,
+  { random = systemRandom, credentialsDirectory }: KmeParts,
+): KekRotationParts => ({ config: config.store, store, random, credentialsDirectory })
 
 const markStore = async (
   { store: options }: Config,

@@ -14,6 +14,7 @@ import {
 import type { AdminParts, LinkAnswer, LinkView, StatusAnswer } from './admin-parts.ts'
 import { readControlRequest } from './control-request.ts'
 import { readyAnswer } from './readiness.ts'
+import { readRotateKekRequest } from './rotate-kek-request.ts'
 
 export interface AdminAppOptions {
   readonly operatorOf: OperatorOf
@@ -108,6 +109,26 @@ const controlRoute = (parts: AdminParts, options: AdminAppOptions): express.Rout
   return router
 }
 
+const ROTATE_KEK_PATH = '/admin/v1/store/rotate-kek'
+
+const rotateKekRoute = (parts: AdminParts, options: AdminAppOptions): express.Router => {
+  const router = express.Router({ caseSensitive: true, strict: true })
+  const body = express.json({ inflate: false, strict: true, limit: options.maxBodyBytes })
+  router.post(ROTATE_KEK_PATH, changesFromHereOnly, body, async (request, response) => {
+    const { kekId } = readRotateKekRequest(request.body)
+    await parts.rotateKek(kekId)
+    options.observer.event({
+      level: 'info',
+      name: 'admin.rotate-kek',
+      message: `the store is under KEK ${kekId} now, as an operator has asked`,
+      fields: { operator: operatorOfResponse(response), kekId },
+    })
+    response.status(204).end()
+  })
+  router.all(ROTATE_KEK_PATH, methodsOnly('POST'))
+  return router
+}
+
 /** The operator API: everything on the admin listener, for operators alone. */
 export const createAdminApp = (parts: AdminParts, options: AdminAppOptions): express.Express => {
   const app = express()
@@ -117,7 +138,7 @@ export const createAdminApp = (parts: AdminParts, options: AdminAppOptions): exp
   app.enable('strict routing')
   app.set('query parser', 'simple')
   app.use(securityHeaders(), neverStored, operatorsOnly(options.operatorOf), plainBodiesOnly)
-  app.use(readRoutes(parts), controlRoute(parts, options))
+  app.use(readRoutes(parts), controlRoute(parts, options), rotateKekRoute(parts, options))
   app.use(notFound, errorAnswer(options.observer))
   return app
 }

@@ -19,6 +19,7 @@ const STATUS_OF: Partial<Record<KmeErrorCode, number>> = {
   NOT_READY: 503,
   PEER_UNAVAILABLE: 503,
   DRIVER_FAILED: 502,
+  SEALING_FAILED: 409,
 }
 
 /** The texts of the body parser quote the body: these do not. */

@@ -22,6 +22,11 @@ export interface AdminParts {
    * @throws KmeError BAD_REQUEST: no such switch, a value that it does not take, or a device without switches
    */
   control(linkId: LinkId, deviceId: DeviceId, name: string, value: ControlValue): Promise<void>
+  /**
+   * Reads the KEK file anew and puts the store under its newest KEK, which must be `kekId`.
+   * @throws KmeError BAD_REQUEST: no such store; SEALING_FAILED: another KEK; STORE_FAILED: to be done again
+   */
+  rotateKek(kekId: string): Promise<void>
 }
 
 export interface KmeView {
@@ -146,6 +151,11 @@ export interface LinkAnswer {
 export interface ControlRequest {
   readonly name: string
   readonly value: ControlValue
+}
+
+/** Body of POST /admin/v1/store/rotate-kek: the name of the KEK that the KEK file ends with. */
+export interface RotateKekRequest {
+  readonly kekId: string
 }
 
 /** Every answer of the operator API that is no success. */

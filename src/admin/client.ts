@@ -9,6 +9,7 @@ import type {
   LinkAnswer,
   LinkView,
   ReadyAnswer,
+  RotateKekRequest,
   StatusAnswer,
 } from './admin-parts.ts'
 
@@ -114,11 +115,15 @@ export class AdminClient {
     await this.#expect(204, 'POST', path, { name, value })
   }
 
+  async rotateKek(kekId: string): Promise<void> {
+    await this.#expect(204, 'POST', '/admin/v1/store/rotate-kek', { kekId })
+  }
+
   async #expect(
     expected: number,
     method: 'GET' | 'POST',
     path: string,
-    sent?: ControlRequest,
+    sent?: ControlRequest | RotateKekRequest,
   ): Promise<unknown> {
     const { status, body } = await this.#exchange(method, path, sent)
     if (status !== expected) throw this.#refused(status, body)
@@ -131,7 +136,11 @@ export class AdminClient {
     return new KmeError(code, `${this.#url.origin} answered ${String(status)}: ${reason}`)
   }
 
-  async #exchange(method: string, path: string, sent?: ControlRequest): Promise<Exchange> {
+  async #exchange(
+    method: string,
+    path: string,
+    sent?: ControlRequest | RotateKekRequest,
+  ): Promise<Exchange> {
     try {
       const response = await this.#send(method, path, sent)
       return { status: response.statusCode ?? 0, body: parse(await readBody(response)) }
@@ -142,7 +151,11 @@ export class AdminClient {
     }
   }
 
-  #send(method: string, path: string, sent?: ControlRequest): Promise<IncomingMessage> {
+  #send(
+    method: string,
+    path: string,
+    sent?: ControlRequest | RotateKekRequest,
+  ): Promise<IncomingMessage> {
     const { cert, key, ca, pinnedCert, timeoutMs = DEFAULT_TIMEOUT_MS } = this.#options
     const trust =
       pinnedCert === undefined

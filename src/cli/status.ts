@@ -34,7 +34,12 @@ const whereOfConfig = async (file: string, ca: string | undefined): Promise<Wher
     : { url, ca: await readCa(ca) }
 }
 
-const whereOf = async ({ config, url, ca }: StatusOptions): Promise<Where> => {
+/** The admin listener that the options name. @throws KmeError USAGE, CONFIG_INVALID */
+export const whereOf = async ({
+  config,
+  url,
+  ca,
+}: Pick<StatusOptions, 'config' | 'url' | 'ca'>): Promise<Where> => {
   if (url !== undefined) return { url, ca: await readCa(ca) }
   if (config !== undefined) return whereOfConfig(config, ca)
   throw new KmeError('USAGE', 'which KME? Give -c FILE or --url URL; see keyspring status --help')

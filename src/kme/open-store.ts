@@ -10,7 +10,7 @@ import { openSqliteStore } from '../stores/sqlite/sqlite-store.ts'
 export interface StoreOpening {
   readonly random: Random
   readonly credentialsDirectory: string | undefined
-  /** Gets what has to be closed, the store before its sealing. */
+  /** Gets what has to be closed. */
   readonly opened: AsyncDisposableStack
 }
 
@@ -27,7 +27,7 @@ export const openStore = async (config: Config['store'], opening: StoreOpening):
 
 const openSqlite = async (
   { path, kekFile }: SqliteConfig,
-  { random, credentialsDirectory, opened }: StoreOpening,
+  { random, credentialsDirectory }: StoreOpening,
 ): Promise<Store> => {
   // A new store in place of one that is missing would be taken for a restored one by the peers.
   if (!existsSync(path)) {
@@ -37,8 +37,10 @@ const openSqlite = async (
     )
   }
   const sealing = await openFileSealing(kekFile, { random, credentialsDirectory })
-  opened.defer(() => {
+  try {
+    return await openSqliteStore({ path, sealing, random })
+  } finally {
+    // Data keys are open now: the KEK need not stay in memory.
     sealing.close()
-  })
-  return openSqliteStore({ path, sealing, random })
+  }
 }

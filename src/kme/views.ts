@@ -27,6 +27,7 @@ export interface ViewParts {
   readonly kme: () => KmeView
   /** Why the store cannot be used any more, or null. */
   readonly storeFault: () => string | null
+  readonly rotateKek: AdminParts['rotateKek']
 }
 
 /** What the admin listener shows of the running KME. */
@@ -35,6 +36,7 @@ export const adminParts = (parts: ViewParts): AdminParts => ({
   links: () => Promise.all(parts.links.map((link) => linkView(parts, link))),
   readiness: () => readiness(parts),
   alarms: () => parts.observer.standing(),
+  rotateKek: parts.rotateKek,
   control: (linkId, deviceId, name, value) => {
     const link = parts.links.find((one) => one.linkId === linkId)
     if (!link) throw new KmeError('BAD_REQUEST', `there is no link ${linkId}`)

@@ -30,25 +30,32 @@ export interface EnvelopeParts {
   readonly random: Random
   /** Random name of the store: a data key of another store does not open here. */
   readonly storeId: string
-  /** Data keys of earlier lives that rows still refer to. */
+  /** Data keys that rows still refer to. */
   readonly stored: readonly StoredDataKey[]
   /** Never used in this store before. */
   readonly newKeyId: number
 }
 
+/** Data keys to be made durable, all under the KEK that now wraps. */
+export interface WrappedKeys {
+  readonly newKey: StoredDataKey
+  /** Stored ones that were under another KEK, wrapped anew. */
+  readonly rewrapped: readonly StoredDataKey[]
+}
+
 /**
- * Seals rows under data keys, AES-256-GCM. Each process life seals under a data key of its own and
- * counts nonces from 0, so no nonce repeats after a crash; earlier keys only open. Synchronous once
- * made, so that a transaction can seal and open in its midst.
+ * Seals rows under data keys, AES-256-GCM. Each process life, and each KEK in it, seals under a data
+ * key of its own and counts nonces from 0, so no nonce repeats after a crash; earlier keys only
+ * open. Synchronous once made, so that a transaction can seal and open in its midst.
  *
  * Sealed form: data key ID (4 bytes) | nonce counter (6) | ciphertext | tag (16). The nonce is the
  * counter, padded with zeros in front to 96 bits.
  */
 export class Envelope {
   /** As key objects: with them a seal costs a third; the runtime clears their bytes when it frees them. */
-  readonly #keys: Map<number, KeyObject>
+  #keys: Map<number, KeyObject>
   #sealingKey: KeyObject | undefined
-  readonly #sealingKeyId: number
+  #sealingKeyId: number
   #counter = 0
 
   private constructor(keys: Map<number, KeyObject>, sealingKey: KeyObject, sealingKeyId: number) {
@@ -58,36 +65,29 @@ export class Envelope {
   }
 
   /**
-   * Unwraps the stored data keys and makes this life's. The caller must make `newKey` durable
+   * Unwraps the stored data keys and makes this life's. The caller must make `wrapped` durable
    * before anything sealed is.
    * @throws KmeError SEALING_FAILED where the KEK is not the one that a data key is wrapped under
    */
-  static async create(
-    parts: EnvelopeParts,
-  ): Promise<{ envelope: Envelope; newKey: StoredDataKey }> {
-    const { sealing, storeId, newKeyId } = parts
-    if (!Number.isInteger(newKeyId) || newKeyId < 1 || newKeyId > 0xffffffff) {
-      throw new TypeError('a data key ID has 32 bits')
-    }
+  static async create(parts: EnvelopeParts): Promise<{ envelope: Envelope; wrapped: WrappedKeys }> {
     const keys = new Map<number, KeyObject>()
-    for (const stored of parts.stored) {
-      assertSameKek(sealing, stored)
-      const bytes = await sealing.unwrap(stored.wrapped, keyContext(storeId, stored.id))
-      keys.set(stored.id, takeKey(bytes))
-    }
-    const bytes = parts.random.bytes(KEY_BYTES)
-    try {
-      const wrapped = await sealing.wrap(bytes, keyContext(storeId, newKeyId))
-      const key = takeKey(bytes)
-      keys.set(newKeyId, key)
-      const newKey = { id: newKeyId, kekId: sealing.kekId, wrapped }
-      return { envelope: new Envelope(keys, key, newKeyId), newKey }
-    } finally {
-      wipe(bytes)
-    }
+    const rewrapped = await openStored(parts, keys)
+    const { key, newKey } = await makeKey(parts)
+    keys.set(newKey.id, key)
+    return { envelope: new Envelope(keys, key, newKey.id), wrapped: { newKey, rewrapped } }
   }
 
-  /** The data key that this life seals under: what a row refers to. */
+  /** Opens and seals with the keys of `other`, which is of the same store, from now on; closes it. */
+  adopt(other: Envelope): void {
+    if (this.#sealingKey === undefined) throw new TypeError('the envelope is closed')
+    this.#keys = new Map(other.#keys)
+    this.#sealingKey = other.#sealingKey
+    this.#sealingKeyId = other.#sealingKeyId
+    this.#counter = other.#counter
+    other.close()
+  }
+
+  /** The data key that is sealed under now: what a row refers to. */
   get sealingKeyId(): number {
     return this.#sealingKeyId
   }
@@ -138,22 +138,53 @@ export class Envelope {
   }
 }
 
-/** Wipes the bytes. */
-const takeKey = (bytes: Buffer): KeyObject => {
+const keyContext = (storeId: string, id: number): string => `data key ${id} of store ${storeId}`
+
+/** Puts the stored data keys into `keys`. Returns those that were under a former KEK, wrapped anew. */
+const openStored = async (
+  { sealing, storeId, stored }: EnvelopeParts,
+  keys: Map<number, KeyObject>,
+): Promise<readonly StoredDataKey[]> => {
+  const rewrapped: StoredDataKey[] = []
+  for (const one of stored) {
+    assertKnownKek(sealing, one)
+    const context = keyContext(storeId, one.id)
+    const bytes = await sealing.unwrap(one.kekId, one.wrapped, context)
+    try {
+      keys.set(one.id, createSecretKey(bytes))
+      if (one.kekId === sealing.kekId) continue
+      const wrapped = await sealing.wrap(bytes, context)
+      rewrapped.push({ id: one.id, kekId: sealing.kekId, wrapped })
+    } finally {
+      wipe(bytes)
+    }
+  }
+  return rewrapped
+}
+
+const makeKey = async ({
+  sealing,
+  random,
+  storeId,
+  newKeyId: id,
+}: EnvelopeParts): Promise<{ key: KeyObject; newKey: StoredDataKey }> => {
+  if (!Number.isInteger(id) || id < 1 || id > 0xffffffff) {
+    throw new TypeError('a data key ID has 32 bits')
+  }
+  const bytes = random.bytes(KEY_BYTES)
   try {
-    return createSecretKey(bytes)
+    const wrapped = await sealing.wrap(bytes, keyContext(storeId, id))
+    return { key: createSecretKey(bytes), newKey: { id, kekId: sealing.kekId, wrapped } }
   } finally {
     wipe(bytes)
   }
 }
 
-const keyContext = (storeId: string, id: number): string => `data key ${id} of store ${storeId}`
-
-const assertSameKek = (sealing: Sealing, stored: StoredDataKey): void => {
-  if (stored.kekId === sealing.kekId) return
+const assertKnownKek = (sealing: Sealing, stored: StoredDataKey): void => {
+  if (sealing.kekIds.includes(stored.kekId)) return
   throw new KmeError(
     'SEALING_FAILED',
-    `data key ${stored.id} of the store is wrapped under KEK ${stored.kekId}, but the KEK file holds ${sealing.kekId}: use the KEK file that was made with this store`,
+    `data key ${stored.id} of the store is wrapped under KEK ${stored.kekId}, but the KEK file holds ${sealing.kekIds.join(' and ')}: use the KEK file that was made with this store`,
   )
 }
 

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto'
 import { KmeError } from '../errors.ts'
-import type { Kek } from './kek-file.ts'
+import type { Kek, Keks } from './kek-file.ts'
 import { readKekFile } from './kek-file.ts'
 import type { Random } from '../ports/clock.ts'
 import type { Sealing } from '../ports/sealing.ts'
@@ -14,71 +14,80 @@ const DATA_KEY_BYTES = 32
 const WRAPPED_BYTES = NONCE_BYTES + DATA_KEY_BYTES + TAG_BYTES
 
 /**
- * Sealing under a KEK from a file: AES-256-GCM with a random 96-bit nonce (one wrap per process
- * life, so nonces stay apart by far), bound to the KEK's name and the context.
+ * Sealing under the KEK of a file, the newest where it holds two: AES-256-GCM with a random 96-bit
+ * nonce (a few wraps per process life, so nonces stay apart by far), bound to the KEK's name and
+ * the context.
  * Wrapped form: nonce | ciphertext | tag.
  */
 class FileSealing implements Sealing {
-  readonly kekId: string
-  readonly #key: Buffer
+  readonly #keks: Keks
+  readonly #newest: Kek
   readonly #random: Random
   #closed = false
 
-  /** Takes ownership of the KEK. */
-  constructor(kek: Kek, random: Random) {
-    this.kekId = kek.kekId
-    this.#key = kek.key
+  /** Takes ownership of the KEKs. */
+  constructor(keks: Keks, random: Random) {
+    this.#keks = keks
+    this.#newest = keks[1] ?? keks[0]
     this.#random = random
+  }
+
+  get kekId(): string {
+    return this.#newest.kekId
+  }
+
+  get kekIds(): readonly string[] {
+    return this.#keks.map(({ kekId }) => kekId)
   }
 
   async wrap(dataKey: Buffer, context: string): Promise<Buffer> {
     if (dataKey.length !== DATA_KEY_BYTES) throw new TypeError('a data key has 32 bytes')
     this.#assertOpen()
+    const { kekId, key } = this.#newest
     const nonce = this.#random.bytes(NONCE_BYTES)
-    const cipher = createCipheriv(ALGORITHM, this.#key, nonce).setAAD(this.#bind(context))
+    const cipher = createCipheriv(ALGORITHM, key, nonce).setAAD(bind(kekId, context))
     return Buffer.concat([nonce, cipher.update(dataKey), cipher.final(), cipher.getAuthTag()])
   }
 
-  async unwrap(wrapped: Buffer, context: string): Promise<Buffer> {
+  async unwrap(kekId: string, wrapped: Buffer, context: string): Promise<Buffer> {
     this.#assertOpen()
-    if (wrapped.length !== WRAPPED_BYTES) throw this.#refusal(context)
+    const kek = this.#keks.find((one) => one.kekId === kekId)
+    if (kek === undefined || wrapped.length !== WRAPPED_BYTES) throw refusal(kekId, context)
     const nonce = wrapped.subarray(0, NONCE_BYTES)
     const tagStart = WRAPPED_BYTES - TAG_BYTES
-    const decipher = createDecipheriv(ALGORITHM, this.#key, nonce, { authTagLength: TAG_BYTES })
-      .setAAD(this.#bind(context))
+    const decipher = createDecipheriv(ALGORITHM, kek.key, nonce, { authTagLength: TAG_BYTES })
+      .setAAD(bind(kekId, context))
       .setAuthTag(wrapped.subarray(tagStart))
     const dataKey = decipher.update(wrapped.subarray(NONCE_BYTES, tagStart))
     try {
       decipher.final()
     } catch (error) {
       wipe(dataKey)
-      throw this.#refusal(context, error)
+      throw refusal(kekId, context, error)
     }
     return dataKey
   }
 
   close(): void {
     this.#closed = true
-    wipe(this.#key)
-  }
-
-  #bind(context: string): Buffer {
-    return Buffer.from(`keyspring data key\0${this.kekId}\0${context}`, 'utf8')
+    wipe(...this.#keks.map(({ key }) => key))
   }
 
   #assertOpen(): void {
     // A wiped key would still encrypt: under zeros.
     if (this.#closed) throw new TypeError('sealing is closed')
   }
-
-  #refusal(context: string, cause?: unknown): KmeError {
-    return new KmeError(
-      'SEALING_FAILED',
-      `KEK ${this.kekId} does not open ${context}: use the KEK file that was made with this store`,
-      { cause },
-    )
-  }
 }
+
+const bind = (kekId: string, context: string): Buffer =>
+  Buffer.from(`keyspring data key\0${kekId}\0${context}`, 'utf8')
+
+const refusal = (kekId: string, context: string, cause?: unknown): KmeError =>
+  new KmeError(
+    'SEALING_FAILED',
+    `KEK ${kekId} does not open ${context}: use the KEK file that was made with this store`,
+    { cause },
+  )
 
 export interface FileSealingOptions extends SecretFileOptions {
   readonly random: Random

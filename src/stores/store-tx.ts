@@ -9,6 +9,7 @@ import type { LaneDrop, SaeList } from '../ports/delivery-store.ts'
 import type { LaneGrant, LaneStretch, LinkIdentity, Proposal } from '../ports/lane-store.ts'
 import type { Ledger } from '../model/ledger.ts'
 import type { Range } from '../model/range.ts'
+import type { Sealing } from '../ports/sealing.ts'
 
 /**
  * What a database does for the store: transactions over rows. The operations of both ports are
@@ -36,6 +37,13 @@ export interface StoreBackend {
    * written any more, the process has to end. A full disk is not one.
    */
   readonly poisoned: boolean
+  /**
+   * Wraps the data keys under the KEK of `sealing`, which must also unwrap what they are under now,
+   * and seals under a new one from then on. What the former KEK wrapped is in no file any more when
+   * it resolves. Transactions go on meanwhile. Absent where nothing is sealed.
+   * @throws KmeError SEALING_FAILED, with nothing changed; STORE_FAILED: to be done again
+   */
+  rewrap?(sealing: Sealing): Promise<void>
   /** Closes files, wipes keys. Idempotent; no transaction is under way. */
   close(): void | Promise<void>
 }

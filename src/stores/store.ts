@@ -1,4 +1,4 @@
-import type { KmeError } from '../errors.ts'
+import { KmeError } from '../errors.ts'
 import type { BlockRef, Piece } from '../model/block.ts'
 import type { Random } from '../ports/clock.ts'
 import type {
@@ -35,6 +35,7 @@ import type { Epoch, LaneName, RestoredEnds } from '../model/lane.ts'
 import type { Ledger } from '../model/ledger.ts'
 import type { Moment } from '../model/moment.ts'
 import type { RangeSet } from '../model/range.ts'
+import type { Sealing } from '../ports/sealing.ts'
 import { wipe } from '../support/wipe.ts'
 import { CommitQueue } from './commit-queue.ts'
 import { DeliveringStore } from './delivering-store.ts'
@@ -54,6 +55,7 @@ import type { StoreBackend } from './store-tx.ts'
  */
 export class Store extends DeliveringStore implements LaneStore, AsyncDisposable {
   readonly #queue: CommitQueue
+  readonly #backend: StoreBackend
   readonly #random: Random
   readonly failed: Promise<KmeError>
 
@@ -61,6 +63,7 @@ export class Store extends DeliveringStore implements LaneStore, AsyncDisposable
     const queue = new CommitQueue(backend)
     super(queue, random)
     this.#queue = queue
+    this.#backend = backend
     this.failed = this.#queue.failed
     this.#random = random
   }
@@ -255,6 +258,15 @@ export class Store extends DeliveringStore implements LaneStore, AsyncDisposable
     return this.#queue.run((tx) => {
       tx.writeRunningMs(runningMs)
     })
+  }
+
+  /**
+   * Puts the store under the KEK of `sealing` (store-tx.ts).
+   * @throws KmeError BAD_REQUEST where nothing is sealed; SEALING_FAILED, STORE_FAILED
+   */
+  async rewrap(sealing: Sealing): Promise<void> {
+    if (!this.#backend.rewrap) throw new KmeError('BAD_REQUEST', 'this store has no KEK')
+    await this.#backend.rewrap(sealing)
   }
 
   close(): Promise<void> {

@@ -96,6 +96,11 @@ export class FakeKme implements AdminParts {
     },
     { name: 'store-failed', severity: 'major', message: 'store', since: '2026', times: 1 },
   ]
+  readonly rotatedTo: string[] = []
+  rotateKek: AdminParts['rotateKek'] = async (kekId) => {
+    if (kekId === 'f'.repeat(16)) throw new KmeError('SEALING_FAILED', 'another KEK')
+    this.rotatedTo.push(kekId)
+  }
   control: AdminParts['control'] = async (linkId, deviceId, name, value) => {
     if (name !== 'eavesdropper') throw new KmeError('BAD_REQUEST', `no switch ${name}`)
     this.controlled.push([linkId, deviceId, name, value])

@@ -6,18 +6,21 @@ import type { Sealing } from '../../src/ports/sealing.ts'
 
 const random = { bytes: (length: number): Buffer => randomBytes(length) }
 
-/** A KEK that is no file: keeps what it wrapped, so that the envelope is tested by itself. */
-const memorySealing = (kekId = 'a'.repeat(16)): Sealing => {
-  const wrapped = new Map<string, Buffer>()
+const wrapped = new Map<string, Buffer>()
+
+/** KEKs that are no file, the newest last: keeps what they wrapped, so that the envelope is tested by itself. */
+const memorySealing = (...names: readonly string[]): Sealing => {
+  const kekIds = names.length > 0 ? names : ['a'.repeat(16)]
   return {
-    kekId,
+    kekId: kekIds.at(-1)!,
+    kekIds,
     wrap: async (dataKey, context) => {
       const token = randomBytes(16)
-      wrapped.set(token.toString('hex') + context, Buffer.from(dataKey))
+      wrapped.set(kekIds.at(-1)! + token.toString('hex') + context, Buffer.from(dataKey))
       return token
     },
-    unwrap: async (token, context) => {
-      const dataKey = wrapped.get(token.toString('hex') + context)
+    unwrap: async (kekId, token, context) => {
+      const dataKey = wrapped.get(kekId + token.toString('hex') + context)
       if (dataKey === undefined) throw new Error('another context')
       return Buffer.from(dataKey)
     },
@@ -29,8 +32,15 @@ const life = async (
   sealing: Sealing,
   stored: readonly StoredDataKey[] = [],
   newKeyId = stored.length + 1,
-): Promise<{ envelope: Envelope; newKey: StoredDataKey }> =>
-  Envelope.create({ sealing, random, storeId: 'store', stored, newKeyId })
+): Promise<{
+  envelope: Envelope
+  newKey: StoredDataKey
+  rewrapped: readonly StoredDataKey[]
+}> => {
+  const parts = { sealing, random, storeId: 'store', stored, newKeyId }
+  const { envelope, wrapped: keys } = await Envelope.create(parts)
+  return { envelope, ...keys }
+}
 
 const nonceOf = (sealed: Buffer): string => sealed.subarray(0, 10).toString('hex')
 
@@ -91,6 +101,37 @@ describe('the envelope', () => {
       code: 'SEALING_FAILED',
       message: expect.stringMatching(/wrapped under KEK 1{16}, but the KEK file holds 2{16}/),
     })
+  })
+
+  test('wraps under the newest KEK what the former one wrapped, and nothing else', async () => {
+    const [former, next] = ['1'.repeat(16), '2'.repeat(16)]
+    const first = await life(memorySealing(former))
+    const sealed = first.envelope.seal(Buffer.from('kept'), 'row')
+    const second = await life(memorySealing(former, next), [first.newKey])
+    expect(second.newKey.kekId).toBe(next)
+    expect(second.rewrapped).toEqual([{ ...first.newKey, kekId: next, wrapped: expect.anything() }])
+    expect(second.envelope.open(sealed, 'row').toString()).toBe('kept')
+    const third = await life(memorySealing(next), [...second.rewrapped, second.newKey])
+    expect(third.rewrapped).toEqual([])
+    expect(third.envelope.open(sealed, 'row').toString()).toBe('kept')
+  })
+
+  test('goes on with the keys of another one of its store, and closes that', async () => {
+    const sealing = memorySealing()
+    const first = await life(sealing)
+    const before = first.envelope.seal(Buffer.from('before'), 'row')
+    const second = await life(sealing, [first.newKey])
+    first.envelope.adopt(second.envelope)
+    expect(() => second.envelope.open(before, 'row')).toThrow(TypeError)
+    expect(first.envelope.sealingKeyId).toBe(second.newKey.id)
+    const after = first.envelope.seal(Buffer.from('after'), 'row')
+    expect(after.readUInt32BE(0)).toBe(second.newKey.id)
+    expect(first.envelope.open(before, 'row').toString()).toBe('before')
+    expect(first.envelope.open(after, 'row').toString()).toBe('after')
+    first.envelope.close()
+    expect(() => {
+      first.envelope.adopt(second.envelope)
+    }).toThrow(TypeError)
   })
 
   test('does not take a data key of another store or another row', async () => {

@@ -49,7 +49,7 @@ describe('the KEK file', () => {
     expect(statSync(kekPath()).mode & 0o777).toBe(0o600)
     const text = readFileSync(kekPath(), 'latin1')
     expect(text).toMatch(/^keyspring-kek-1 [0-9a-f]{16} [A-Za-z0-9+/]{43}=\n$/)
-    const kek = await readKekFile(kekPath())
+    const [kek] = await readKekFile(kekPath())
     expect(kek.kekId).toBe(kekId)
     expect(kek.key.equals(Buffer.from(text.split(' ')[2]!, 'base64'))).toBe(true)
   })
@@ -70,14 +70,19 @@ describe('the KEK file', () => {
       await expect(readKekFile(kekPath())).rejects.toThrow(/^KEK file .*kek: .*chmod 600/)
     }
     chmodSync(kekPath(), 0o400)
-    expect((await readKekFile(kekPath())).key).toHaveLength(32)
+    expect((await readKekFile(kekPath()))[0].key).toHaveLength(32)
   })
 
   test.each([
     ['nothing', ''],
     ['another format', `keyspring-kek-2 ${'0'.repeat(16)} ${'A'.repeat(43)}=\n`],
     ['a short key', `keyspring-kek-1 ${'0'.repeat(16)} ${'A'.repeat(39)}=\n`],
-    ['two lines', `keyspring-kek-1 ${'0'.repeat(16)} ${'A'.repeat(43)}=\n\n`],
+    ['an empty second line', `keyspring-kek-1 ${'0'.repeat(16)} ${'A'.repeat(43)}=\n\n`],
+    ['the same KEK twice', `keyspring-kek-1 ${'0'.repeat(16)} ${'A'.repeat(43)}=\n`.repeat(2)],
+    [
+      'three lines',
+      ['0', '1', '2'].map((n) => `keyspring-kek-1 ${n.repeat(16)} ${'A'.repeat(43)}=\n`).join(''),
+    ],
     ['no name', `keyspring-kek-1  ${'A'.repeat(43)}=\n`],
     ['bad base64', `keyspring-kek-1 ${'0'.repeat(16)} ${'A'.repeat(42)}B=\n`],
   ])('is refused with one line when it holds %s', async (_what, content) => {
@@ -106,7 +111,7 @@ describe('sealing under a KEK file', () => {
     expect(wrapped.includes(dataKey)).toBe(false)
     const second = await openFileSealing(kekPath(), { random })
     expect(second.kekId).toBe(kekId)
-    expect((await second.unwrap(wrapped, 'data key 1')).equals(dataKey)).toBe(true)
+    expect((await second.unwrap(kekId, wrapped, 'data key 1')).equals(dataKey)).toBe(true)
     second.close()
   })
 
@@ -125,13 +130,14 @@ describe('sealing under a KEK file', () => {
     const two = await openFileSealing(kekPath('two'), { random })
     const wrapped = await one.wrap(randomBytes(32), 'data key 1')
     const refused = expect.objectContaining({ code: 'SEALING_FAILED' })
-    await expect(one.unwrap(wrapped, 'data key 2')).rejects.toEqual(refused)
-    await expect(two.unwrap(wrapped, 'data key 1')).rejects.toEqual(refused)
-    await expect(one.unwrap(wrapped.subarray(1), 'data key 1')).rejects.toEqual(refused)
+    await expect(one.unwrap(one.kekId, wrapped, 'data key 2')).rejects.toEqual(refused)
+    await expect(two.unwrap(one.kekId, wrapped, 'data key 1')).rejects.toEqual(refused)
+    await expect(two.unwrap(two.kekId, wrapped, 'data key 1')).rejects.toEqual(refused)
+    await expect(one.unwrap(one.kekId, wrapped.subarray(1), 'data key 1')).rejects.toEqual(refused)
     for (let bit = 0; bit < wrapped.length * 8; bit += 7) {
       const flipped = Buffer.from(wrapped)
       flipped[bit >> 3]! ^= 1 << (bit & 7)
-      await expect(one.unwrap(flipped, 'data key 1')).rejects.toEqual(refused)
+      await expect(one.unwrap(one.kekId, flipped, 'data key 1')).rejects.toEqual(refused)
     }
   })
 

@@ -1,6 +1,6 @@
 import type { Random } from '../../ports/clock.ts'
 import type { Sealing } from '../../ports/sealing.ts'
-import type { StoredDataKey } from '../../sealing/envelope.ts'
+import type { StoredDataKey, WrappedKeys } from '../../sealing/envelope.ts'
 import { Envelope } from '../../sealing/envelope.ts'
 import type { Database } from './database.ts'
 
@@ -22,45 +22,77 @@ interface StoreRow {
   readonly data_keys_made: number
 }
 
-const listUsed = (db: Database): readonly StoredDataKey[] =>
+/** Those that rows refer to, and the one that rows may refer to at any moment. */
+const listNeeded = (db: Database, sealingKeyId: number): readonly StoredDataKey[] =>
   db
     .prepare<{ id: number; kek_id: string; wrapped: Buffer }>(
-      `SELECT id, kek_id, wrapped FROM data_key WHERE ${IS_USED} ORDER BY id`,
+      `SELECT id, kek_id, wrapped FROM data_key WHERE id = ? OR ${IS_USED} ORDER BY id`,
     )
-    .all()
+    .all(sealingKeyId)
     .map((row) => ({ id: row.id, kekId: row.kek_id, wrapped: row.wrapped }))
 
+const NO_KEY = 0
+
 /**
- * Unwraps the data keys that rows refer to, drops the others, and makes this life's, durable before
- * it seals anything.
- * @throws KmeError SEALING_FAILED where the KEK is another one; nothing is changed then
+ * Makes an envelope with the data keys that are needed and a new one, drops the others, and wraps
+ * all of them under the KEK that wraps now: durable, before the new one seals anything.
  */
-export const openEnvelope = async (
+const makeEnvelope = async (
   db: Database,
   sealing: Sealing,
   random: Random,
+  sealingKeyId: number,
 ): Promise<Envelope> => {
-  const stored = listUsed(db)
+  const stored = listNeeded(db, sealingKeyId)
   const store = db
     .prepare<StoreRow>('SELECT store_id, data_keys_made FROM store WHERE id = 1')
     .get()
   if (store === undefined) throw new TypeError('the store has no row of its own')
   const newKeyId = store.data_keys_made + 1
   const parts = { sealing, random, storeId: store.store_id, stored, newKeyId }
-  const { envelope, newKey } = await Envelope.create(parts)
+  const { envelope, wrapped } = await Envelope.create(parts)
   try {
     db.transaction(() => {
-      db.prepare('UPDATE store SET data_keys_made = ? WHERE id = 1').run(newKeyId)
-      db.prepare(`DELETE FROM data_key WHERE NOT (${IS_USED})`).run()
-      db.prepare('INSERT INTO data_key (id, kek_id, wrapped) VALUES (?, ?, ?)').run(
-        newKey.id,
-        newKey.kekId,
-        newKey.wrapped,
-      )
+      writeKeys(db, wrapped)
     })
     return envelope
   } catch (error) {
     envelope.close()
     throw error
   }
+}
+
+const writeKeys = (db: Database, { newKey, rewrapped }: WrappedKeys): void => {
+  db.prepare('UPDATE store SET data_keys_made = ? WHERE id = 1').run(newKey.id)
+  db.prepare(`DELETE FROM data_key WHERE NOT (${IS_USED})`).run()
+  const update = db.prepare('UPDATE data_key SET kek_id = ?, wrapped = ? WHERE id = ?')
+  for (const { id, kekId, wrapped } of rewrapped) update.run(kekId, wrapped, id)
+  db.prepare('INSERT INTO data_key (id, kek_id, wrapped) VALUES (?, ?, ?)').run(
+    newKey.id,
+    newKey.kekId,
+    newKey.wrapped,
+  )
+}
+
+/**
+ * Unwraps the data keys that rows refer to, drops the others, and makes this life's. A KEK that is
+ * being replaced wraps none of them any more after that.
+ * @throws KmeError SEALING_FAILED where the KEK is another one; nothing is changed then
+ */
+export const openEnvelope = (db: Database, sealing: Sealing, random: Random): Promise<Envelope> =>
+  makeEnvelope(db, sealing, random, NO_KEY)
+
+/**
+ * The same while the store is in use: `envelope` goes on with another data key, and nothing that
+ * the former KEK wrapped is left in the database or its WAL.
+ * @throws KmeError SEALING_FAILED, with nothing changed; STORE_FAILED: to be done again
+ */
+export const rewrapEnvelope = async (
+  db: Database,
+  envelope: Envelope,
+  sealing: Sealing,
+  random: Random,
+): Promise<void> => {
+  envelope.adopt(await makeEnvelope(db, sealing, random, envelope.sealingKeyId))
+  db.emptyWal()
 }

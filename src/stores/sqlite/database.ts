@@ -124,6 +124,18 @@ export class Database {
     })
   }
 
+  /**
+   * Writes all of the WAL back and empties it: what was overwritten or deleted is in no file then.
+   * @throws KmeError STORE_FAILED
+   */
+  emptyWal(): void {
+    const [outcome] = this.#guard(
+      () => this.#handle.pragma('wal_checkpoint(TRUNCATE)') as { busy: number; log: number }[],
+    )
+    if (outcome?.busy === 0 && outcome.log === 0) return
+    throw new KmeError('STORE_FAILED', `the WAL of store ${this.path} could not be emptied`)
+  }
+
   /** Idempotent. */
   close(): void {
     clearTimeout(this.#checkpointTimer)

@@ -4,7 +4,7 @@ import type { Sealing } from '../../ports/sealing.ts'
 import type { Envelope } from '../../sealing/envelope.ts'
 import type { StoreBackend, StoreTx } from '../store-tx.ts'
 import { RowContext } from './context.ts'
-import { openEnvelope } from './data-keys.ts'
+import { openEnvelope, rewrapEnvelope } from './data-keys.ts'
 import { Database } from './database.ts'
 import { migrate } from './schema.ts'
 import { sqliteTx } from './sqlite-tx.ts'
@@ -12,7 +12,7 @@ import { sqliteTx } from './sqlite-tx.ts'
 export interface SqliteOptions {
   /** The database file; made where there is none, its directory must be there. */
   readonly path: string
-  /** Stays the caller's, who closes it after the store. */
+  /** Stays the caller's; needed only until the store is open. */
   readonly sealing: Sealing
   readonly random: Random
 }
@@ -25,10 +25,13 @@ class SqliteBackend implements StoreBackend {
   readonly #envelope: Envelope
   readonly #context: RowContext
   readonly #tx: StoreTx
+  readonly #random: Random
+  #rewrapping: Promise<void> = Promise.resolve()
 
-  constructor(db: Database, envelope: Envelope) {
+  constructor(db: Database, envelope: Envelope, random: Random) {
     this.#db = db
     this.#envelope = envelope
+    this.#random = random
     this.#context = new RowContext(db, envelope)
     this.#tx = sqliteTx(this.#context)
   }
@@ -39,6 +42,15 @@ class SqliteBackend implements StoreBackend {
 
   transact<T>(work: (tx: StoreTx) => T): T {
     return this.#context.transaction(() => work(this.#tx))
+  }
+
+  /** One after the other: each numbers a data key of its own. */
+  rewrap(sealing: Sealing): Promise<void> {
+    const rewrapping = this.#rewrapping.then(() =>
+      rewrapEnvelope(this.#db, this.#envelope, sealing, this.#random),
+    )
+    this.#rewrapping = rewrapping.catch(() => undefined)
+    return rewrapping
   }
 
   close(): void {
@@ -67,7 +79,7 @@ export const openSqliteBackend = async ({
     migrate(db, random)
     const envelope = await openEnvelope(db, sealing, random)
     assertDurable(db)
-    return new SqliteBackend(db, envelope)
+    return new SqliteBackend(db, envelope, random)
   } catch (error) {
     db.close()
     throw error
