@@ -9,6 +9,7 @@ import { makeKekFile } from '../sealing/kek-file.ts'
 import { openSqliteBackend } from '../stores/sqlite/sqlite-backend.ts'
 import { isStoreFile } from '../stores/sqlite/store-file.ts'
 import { systemRandom } from '../support/system-clock.ts'
+import { backupCommand, restoreCommand } from './store-backup.ts'
 import { rotateKekCommand } from './store-rotate-kek.ts'
 import type { CliIo } from './terminal.ts'
 
@@ -126,6 +127,8 @@ Running it again changes nothing. Back up the KEK file apart from the store.`,
 /** `keyspring store ...`: throws KmeError where the store or its KEK file cannot be made or changed. */
 export const storeCommand = (io: CliIo): Command =>
   new Command('store')
-    .description('make the store in which a KME keeps its keys, and change its KEK')
+    .description('make the store in which a KME keeps its keys, back it up, and change its KEK')
     .addCommand(initCommand(io))
+    .addCommand(backupCommand(io))
+    .addCommand(restoreCommand(io))
     .addCommand(rotateKekCommand(io))

@@ -74,18 +74,15 @@ export const prepareStoreFile = (path: string): void => {
   else assertUsable(path, stat)
 }
 
-/**
- * Whether a store of Keyspring lies at `path`, without opening it as a database. Not for a process
- * that has it open: closing the file here would give up its locks.
- */
-export const isStoreFile = (path: string): boolean => {
-  if (statOf(path)?.isFile() !== true) return false
+/** The ID in the header of a database file, or null where there is no such file; it is not opened as a database. */
+export const applicationIdOf = (path: string): number | null => {
+  if (statOf(path)?.isFile() !== true) return null
   try {
     const file = openSync(path, 'r')
     try {
       const id = Buffer.alloc(4)
       readSync(file, id, 0, id.length, APPLICATION_ID_OFFSET)
-      return id.readUInt32BE() === APPLICATION_ID
+      return id.readUInt32BE()
     } finally {
       closeSync(file)
     }
@@ -93,3 +90,9 @@ export const isStoreFile = (path: string): boolean => {
     throw failed(path, `cannot be read: ${messageOf(error)}`, error)
   }
 }
+
+/**
+ * Whether a store of Keyspring lies at `path`, without opening it as a database. Not for a process
+ * that has it open: closing the file here would give up its locks.
+ */
+export const isStoreFile = (path: string): boolean => applicationIdOf(path) === APPLICATION_ID

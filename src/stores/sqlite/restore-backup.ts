@@ -1,0 +1,143 @@
+import SQLite from 'better-sqlite3'
+import { chmodSync, copyFileSync, existsSync, renameSync, rmSync } from 'node:fs'
+import { KmeError, messageOf } from '../../errors.ts'
+import type { KmeId } from '../../model/ids.ts'
+import type { Random } from '../../ports/clock.ts'
+import type { Sealing } from '../../ports/sealing.ts'
+import { becomeRestored, readStanding } from '../operations/restores.ts'
+import { isBackupFile, syncFile } from './backup-file.ts'
+import { Database } from './database.ts'
+import { markOf, markPathOf, writeMark } from './mark-file.ts'
+import { openSqliteBackend } from './sqlite-backend.ts'
+import { APPLICATION_ID } from './store-file.ts'
+
+export interface RestoreParts {
+  /** The backup. */
+  readonly from: string
+  /** Where the store is to lie. */
+  readonly path: string
+  /** Puts a store that lies there aside; without it, one that is there is an error. */
+  readonly replace: boolean
+  /** Whose store it is to be. */
+  readonly kmeId: KmeId
+  readonly sealing: Sealing
+  readonly random: Random
+  readonly wallMs: number
+}
+
+export interface RestoreReport {
+  readonly generation: string
+  readonly formerGeneration: string
+  readonly links: readonly string[]
+  /** Where the store that was there lies now, or null. */
+  readonly asidePath: string | null
+}
+
+const SUFFIXES = ['', '-wal', '-shm', '.mark'] as const
+
+const checkBackup = ({ from, kmeId }: RestoreParts): void => {
+  if (!existsSync(from)) throw new KmeError('STORE_FAILED', `there is no file ${from}`)
+  if (!isBackupFile(from)) {
+    throw new KmeError(
+      'STORE_FAILED',
+      `${from} is no backup of a store; "keyspring store backup" makes one`,
+    )
+  }
+  const handle = new SQLite(from, { readonly: true })
+  try {
+    const owners = handle
+      .prepare<[], { kme_id: string }>('SELECT DISTINCT kme_id FROM link')
+      .all()
+      .map(({ kme_id: owner }) => owner)
+    const other = owners.find((owner) => owner !== kmeId)
+    if (other === undefined) return
+    throw new KmeError('STORE_FAILED', `${from} is a backup of KME ${other}, not of ${kmeId}`)
+  } finally {
+    handle.close()
+  }
+}
+
+/** Its lock shows that no KME runs on it. Nothing is deleted: an operator decides when. */
+const putAside = ({ path, wallMs }: RestoreParts): string => {
+  Database.open(path).close()
+  const aside = `${path}.replaced-${new Date(wallMs).toISOString().replaceAll(':', '')}`
+  for (const suffix of SUFFIXES) {
+    if (existsSync(`${path}${suffix}`)) renameSync(`${path}${suffix}`, `${aside}${suffix}`)
+  }
+  return aside
+}
+
+const copyDraft = (from: string, draft: string): void => {
+  copyFileSync(from, draft)
+  chmodSync(draft, 0o600)
+  const handle = new SQLite(draft, { fileMustExist: true })
+  try {
+    handle.pragma(`application_id = ${String(APPLICATION_ID)}`)
+  } finally {
+    handle.close()
+  }
+}
+
+/** Gives it a new generation: both ends of each link see by it that nothing from before goes on. */
+const renew = async (draft: string, { sealing, random, wallMs }: RestoreParts) => {
+  const backend = await openSqliteBackend({ path: draft, sealing, random })
+  try {
+    const former = await backend.transact((tx) => {
+      const { generation, runningMs } = tx.readMeta()
+      becomeRestored(tx, random, generation, { runningMs, wallMs })
+      return generation
+    })
+    return { former, standing: await backend.transact(readStanding) }
+  } finally {
+    await backend.close()
+  }
+}
+
+const restore = async (parts: RestoreParts, draft: string): Promise<RestoreReport> => {
+  const { from, path } = parts
+  copyDraft(from, draft)
+  const { former, standing } = await renew(draft, parts)
+  syncFile(draft)
+  const asidePath = existsSync(path) ? putAside(parts) : null
+  renameSync(draft, path)
+  syncFile(path)
+  await writeMark(markPathOf(path), markOf(standing))
+  return {
+    generation: standing.generation,
+    formerGeneration: former,
+    links: standing.links.map(({ linkId }) => linkId),
+    asidePath,
+  }
+}
+
+/**
+ * Makes a store of a backup, with a new generation: each link begins a new epoch with its peer, and
+ * no key of before is issued again. Durable when it resolves.
+ * @throws KmeError STORE_FAILED, STORE_LOCKED (the KME runs), STORE_SCHEMA, SEALING_FAILED
+ */
+export const restoreBackup = async (parts: RestoreParts): Promise<RestoreReport> => {
+  const { path, replace } = parts
+  checkBackup(parts)
+  if (existsSync(path) && !replace) {
+    throw new KmeError(
+      'STORE_FAILED',
+      `there is a store at ${path}; --replace puts it aside and the backup in its place`,
+    )
+  }
+  const draft = `${path}.restoring`
+  const removeDraft = (): void => {
+    for (const suffix of ['', '-wal', '-shm', '-journal'])
+      rmSync(`${draft}${suffix}`, { force: true })
+  }
+  removeDraft()
+  try {
+    return await restore(parts, draft)
+  } catch (error) {
+    if (error instanceof KmeError) throw error
+    throw new KmeError('STORE_FAILED', `${path} cannot be restored: ${messageOf(error)}`, {
+      cause: error,
+    })
+  } finally {
+    removeDraft()
+  }
+}
