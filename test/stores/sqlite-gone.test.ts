@@ -27,24 +27,20 @@ const HEADER_BYTES = 10
 const TAG_BYTES = 16
 const WINDOW_BYTES = 16
 
-/** Every sealed form that any store has made since the test began, kept or not. */
-let made: Buffer[] = []
+let seals: jest.SpiedFunction<Envelope['seal']>
 beforeEach(() => {
-  made = []
-  const { seal } = Envelope.prototype
-  jest.spyOn(Envelope.prototype, 'seal').mockImplementation(function (
-    this: Envelope,
-    plaintext,
-    name,
-  ) {
-    const sealed = seal.call(this, plaintext, name)
-    made.push(Buffer.from(sealed))
-    return sealed
-  })
+  seals = jest.spyOn(Envelope.prototype, 'seal')
 })
 afterEach(() => {
-  jest.restoreAllMocks()
+  seals.mockRestore()
 })
+
+/** Every sealed form that any store has made since the test began, kept or not. */
+const made = (): readonly Buffer[] =>
+  seals.mock.results.map(({ type, value }) => {
+    if (type !== 'return') throw new Error('a seal failed')
+    return value
+  })
 
 /** Whether 16 bytes in a row of one of `wanted` lie in `bytes`, at any offset of `bytes`. */
 const remains = (bytes: Buffer, wanted: readonly Buffer[]): number => {
@@ -69,8 +65,9 @@ interface Loot {
   readonly dataKeys: ReadonlyMap<number, Buffer>
 }
 
-const take = async ({ path, kekFile, readFiles }: SqliteFixture): Promise<Loot> => {
-  const files = readFiles()
+const take = async (fixture: SqliteFixture): Promise<Loot> => {
+  const { path, kekFile } = fixture
+  const files = fixture.readFiles()
   const directory = mkdtempSync(join(tmpdir(), 'keyspring taken '))
   const sealing = await openFileSealing(kekFile, { random: systemRandom })
   try {
@@ -122,7 +119,7 @@ const openAll = ({ files, live, dataKeys }: Loot): Buffer => {
     const head = Buffer.alloc(6)
     head.writeUInt32BE(id)
     for (let from = files.indexOf(head); from >= 0; from = files.indexOf(head, from + 1)) {
-      if (files.readUInt32BE(from + 6) > made.length) continue
+      if (files.readUInt32BE(from + 6) > seals.mock.results.length) continue
       opened.push(decrypt(key, files.subarray(from, from + CHUNK_BYTES)))
     }
   }
@@ -135,7 +132,7 @@ const checkpointed = ({ path }: SqliteFixture): Promise<unknown> =>
 
 const deadIn = ({ live }: Loot): readonly Buffer[] => {
   const kept = new Set(live.map((sealed) => sealed.toString('latin1')))
-  return made
+  return made()
     .filter((sealed) => !kept.has(sealed.toString('latin1')))
     .map((sealed) => sealed.subarray(HEADER_BYTES))
 }
@@ -249,7 +246,7 @@ describe('a store in use, some seconds after it was written to', () => {
       // What SQLite could not keep in memory was in the file.
       expect(statSync(`${fixture.path}-wal`).size).toBeGreaterThan(1000 * CHUNK_BYTES)
       const heads = (): readonly Buffer[] =>
-        made.map((sealed) => sealed.subarray(HEADER_BYTES, HEADER_BYTES + 64))
+        made().map((sealed) => sealed.subarray(HEADER_BYTES, HEADER_BYTES + 64))
       expect(remains(fixture.readFiles(), heads())).toBeGreaterThan(1000)
       await checkpointed(fixture)
       const loot = await take(fixture)

@@ -131,6 +131,28 @@ describe('a store whose KEK is replaced while it is open', () => {
     await next.close()
   })
 
+  test('never seals under a data key that it has dropped, whatever is written at the very moment', async () => {
+    await using fixture = await makeSqliteFixture()
+    await beginKekReplacement(fixture.kekFile, { random })
+    const sealing = await openFileSealing(fixture.kekFile, { random })
+    for (let ticks = 0; ticks < 40; ticks += 1) {
+      // No row needs the data key of the life under way: it is dropped, but for a write before.
+      const store = await openSqliteBackend({ path: fixture.path, sealing, random })
+      const rewrapping = store.rewrap!(sealing)
+      for (let tick = 0; tick < ticks; tick += 1) await Promise.resolve()
+      await write(store, 0, Buffer.alloc(9, ticks))
+      await rewrapping
+      await store.close()
+      const next = await openSqliteBackend({ path: fixture.path, sealing, random })
+      expect(read(next, 0)).toEqual(Buffer.alloc(9, ticks))
+      await next.transact((tx) => {
+        tx.deleteChunk(chunkKey(0))
+      })
+      await next.close()
+    }
+    sealing.close()
+  })
+
   test('stays as it is, and goes on, with a KEK file that does not hold its KEK', async () => {
     await using fixture = await makeSqliteFixture()
     await using other = await makeSqliteFixture()

@@ -33,29 +33,41 @@ const listNeeded = (db: Database, sealingKeyId: number): readonly StoredDataKey[
 
 const NO_KEY = 0
 
-/**
- * Makes an envelope with the data keys that are needed and a new one, drops the others, and wraps
- * all of them under the KEK that wraps now: durable, before the new one seals anything.
- */
-const makeEnvelope = async (
+interface PreparedKeys {
+  readonly envelope: Envelope
+  readonly wrapped: WrappedKeys
+}
+
+/** An envelope with the data keys that are needed and a new one, all under the KEK that wraps now. */
+const prepareKeys = (
   db: Database,
   sealing: Sealing,
   random: Random,
   sealingKeyId: number,
-): Promise<Envelope> => {
+): Promise<PreparedKeys> => {
   const stored = listNeeded(db, sealingKeyId)
   const store = db
     .prepare<StoreRow>('SELECT store_id, data_keys_made FROM store WHERE id = 1')
     .get()
   if (store === undefined) throw new TypeError('the store has no row of its own')
   const newKeyId = store.data_keys_made + 1
-  const parts = { sealing, random, storeId: store.store_id, stored, newKeyId }
-  const { envelope, wrapped } = await Envelope.create(parts)
+  return Envelope.create({ sealing, random, storeId: store.store_id, stored, newKeyId })
+}
+
+/**
+ * Makes them durable and drops the others, then runs `use`: in one turn, so that nothing is sealed
+ * in between under a key that was dropped.
+ */
+const putIntoUse = <T>(
+  db: Database,
+  { envelope, wrapped }: PreparedKeys,
+  use: (envelope: Envelope) => T,
+): T => {
   try {
     db.transaction(() => {
       writeKeys(db, wrapped)
     })
-    return envelope
+    return use(envelope)
   } catch (error) {
     envelope.close()
     throw error
@@ -79,8 +91,12 @@ const writeKeys = (db: Database, { newKey, rewrapped }: WrappedKeys): void => {
  * being replaced wraps none of them any more after that.
  * @throws KmeError SEALING_FAILED where the KEK is another one; nothing is changed then
  */
-export const openEnvelope = (db: Database, sealing: Sealing, random: Random): Promise<Envelope> =>
-  makeEnvelope(db, sealing, random, NO_KEY)
+export const openEnvelope = async (
+  db: Database,
+  sealing: Sealing,
+  random: Random,
+): Promise<Envelope> =>
+  putIntoUse(db, await prepareKeys(db, sealing, random, NO_KEY), (envelope) => envelope)
 
 /**
  * The same while the store is in use: `envelope` goes on with another data key, and nothing that
@@ -93,6 +109,9 @@ export const rewrapEnvelope = async (
   sealing: Sealing,
   random: Random,
 ): Promise<void> => {
-  envelope.adopt(await makeEnvelope(db, sealing, random, envelope.sealingKeyId))
+  const prepared = await prepareKeys(db, sealing, random, envelope.sealingKeyId)
+  putIntoUse(db, prepared, (next) => {
+    envelope.adopt(next)
+  })
   db.emptyWal()
 }
