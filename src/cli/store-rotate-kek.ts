@@ -98,7 +98,7 @@ const rotate = (options: RotateOptions, config: Config): Promise<KekReplacement>
 
 const describe = (kekFile: string, { formerKekId, kekId }: KekReplacement): readonly string[] => [
   `the store is under KEK ${kekId} now: KEK ${formerKekId} opens nothing of it any more`,
-  `Back up the KEK file ${kekFile} now, apart from the store. Backups of the store that were made before still need KEK ${formerKekId}: destroy both together.`,
+  `Back up the KEK file ${kekFile} now. Destroy KEK ${formerKekId}, and copies of the store's file that were made before: it opens them (a backup by "store backup" holds no key and needs no KEK).`,
 ]
 
 const run = async (io: CliIo, options: RotateOptions): Promise<void> => {

@@ -55,6 +55,8 @@ export interface StoreTx {
   // The store itself.
   readMeta(): StoreMeta
   writeRunningMs(runningMs: number): void
+  /** Lets go of keys of earlier lives under which nothing is sealed any more. Cheap, but not free. */
+  dropUnusedKeys(): void
   /** The present generation becomes a former one. */
   renewGeneration(generation: Generation): void
   /** Oldest first. */

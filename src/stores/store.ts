@@ -257,6 +257,8 @@ export class Store extends DeliveringStore implements LaneStore, AsyncDisposable
   saveRunningTime(runningMs: number): Promise<void> {
     return this.#queue.run((tx) => {
       tx.writeRunningMs(runningMs)
+      // Here because it is called now and then.
+      tx.dropUnusedKeys()
     })
   }
 

@@ -80,7 +80,7 @@ describe('`keyspring store rotate-kek` of a KME that is stopped', () => {
       after.split(' '),
     ]
     expect(out).toContain(`under KEK ${kekId} now: KEK ${formerKekId} opens nothing`)
-    expect(out).toMatch(/Back up the KEK file .* now, apart from the store/)
+    expect(out).toContain(`Back up the KEK file ${made.kekFile} now. Destroy KEK ${formerKekId}`)
     for (const secret of [formerKey, key]) expect(out).not.toContain(secret)
     await (await made.open()).close()
     writeFileSync(made.kekFile, `${before}\n`)

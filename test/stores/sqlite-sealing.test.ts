@@ -3,6 +3,8 @@ import { describe, expect, test } from '@jest/globals'
 import type { Database } from 'better-sqlite3'
 import type { BlockRow, DeliveryRow, StoreBackend } from '../../src/stores/store-tx.ts'
 import { CHUNK_BYTES } from '../../src/stores/store-tx.ts'
+import { Store } from '../../src/stores/store.ts'
+import { systemRandom } from '../../src/support/system-clock.ts'
 import type { SqliteFixture } from './sqlite-fixture.ts'
 import { chunkKey, deliveryAt, makeSqliteFixture } from './sqlite-fixture.ts'
 
@@ -189,6 +191,57 @@ describe('sealed rows', () => {
     expect(seen.size).toBe(80)
     const dataKeys = new Set(blobs.map((sealed) => sealed.readUInt32BE(0)))
     expect(dataKeys.size).toBe(4)
+  })
+
+  test('let go of a data key while the store is in use, once no row needs it', async () => {
+    await using fixture = await makeSqliteFixture()
+    const [kept, left] = [chunkKey(0), chunkKey(1)]
+    for (const [key, fill] of [
+      [kept, 1],
+      [left, 2],
+    ] as const) {
+      await withStore(fixture, (store) =>
+        store.transact((tx) => {
+          tx.writeChunk(key, Buffer.alloc(9, fill))
+        }),
+      )
+    }
+    const wrapped = fixture.edit((db) =>
+      (db.prepare('SELECT wrapped FROM data_key ORDER BY id').all() as { wrapped: Buffer }[]).map(
+        (row) => row.wrapped,
+      ),
+    )
+    expect(wrapped).toHaveLength(2)
+    const remaining = (): readonly boolean[] =>
+      wrapped.map((one) => fixture.readFiles().includes(one))
+    const backend = await fixture.open()
+    const store = new Store(backend, systemRandom)
+    await store.saveRunningTime(1)
+    expect(remaining()).toEqual([true, true])
+    await backend.transact((tx) => {
+      tx.deleteChunk(left)
+    })
+    // Its own, of which there is no row yet, stays.
+    await store.saveRunningTime(2)
+    await backend.transact((tx) => {
+      tx.writeChunk(chunkKey(2), Buffer.alloc(9, 3))
+    })
+    // Undone, it is not let go of.
+    expect(() =>
+      backend.transact((tx) => {
+        tx.deleteChunk(kept)
+        tx.dropUnusedKeys()
+        throw new Error('undo')
+      }),
+    ).toThrow('undo')
+    await store.close()
+    expect(remaining()).toEqual([true, false])
+    await withStore(fixture, (next) =>
+      next.transact((tx) => {
+        expect(tx.readChunk(kept)).toEqual(Buffer.alloc(9, 1))
+        expect(tx.readChunk(chunkKey(2))).toEqual(Buffer.alloc(9, 3))
+      }),
+    )
   })
 
   test('keep their data keys, and data keys that no row needs are dropped at the next start', async () => {

@@ -5,6 +5,7 @@ type LinkRows = Pick<
   StoreTx,
   | 'readMeta'
   | 'writeRunningMs'
+  | 'dropUnusedKeys'
   | 'renewGeneration'
   | 'listFormerGenerations'
   | 'findLink'
@@ -34,6 +35,8 @@ export const linkRows = (tables: MemoryTables): LinkRows => ({
   writeRunningMs: (runningMs) => {
     tables.meta.set('', { ...readMeta(tables), runningMs })
   },
+  // Nothing is sealed in memory.
+  dropUnusedKeys: () => undefined,
   renewGeneration: (generation) => {
     const meta = readMeta(tables)
     tables.formerGenerations.set(tables.formerGenerations.size, meta.generation)

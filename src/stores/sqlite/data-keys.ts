@@ -2,6 +2,8 @@ import type { Random } from '../../ports/clock.ts'
 import type { Sealing } from '../../ports/sealing.ts'
 import type { StoredDataKey, WrappedKeys } from '../../sealing/envelope.ts'
 import { Envelope } from '../../sealing/envelope.ts'
+import type { StoreTx } from '../store-tx.ts'
+import type { RowContext } from './context.ts'
 import type { Database } from './database.ts'
 
 /** Every table with sealed rows; each has an index on `data_key`. */
@@ -114,4 +116,14 @@ export const rewrapEnvelope = async (
     envelope.adopt(next)
   })
   db.emptyWal()
+}
+
+/** What rows do not refer to is of no use but to who has a former copy of a row. */
+export const dataKeyRows = ({ db, envelope }: RowContext): Pick<StoreTx, 'dropUnusedKeys'> => {
+  const drop = db.prepare(`DELETE FROM data_key WHERE id <> ? AND NOT (${IS_USED})`)
+  return {
+    dropUnusedKeys() {
+      drop.run(envelope.sealingKeyId)
+    },
+  }
 }

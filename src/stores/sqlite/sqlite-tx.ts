@@ -9,6 +9,7 @@ import { chunkRows, laneDeletion, laneRows, stretchRows } from './lane-rows.ts'
 import { ledgerRows } from './ledger-rows.ts'
 import { linkRows } from './link-rows.ts'
 import { dropRows, grantRows } from './pending-rows.ts'
+import { dataKeyRows } from './data-keys.ts'
 import { redeliveryRows } from './redelivery-rows.ts'
 import { ownSaeRows, peerSaeRows } from './sae-rows.ts'
 import { storeRows } from './store-rows.ts'
@@ -38,6 +39,7 @@ export const sqliteTx = (context: RowContext): StoreTx => {
     ...laneDeletion(context),
     ...deliveryRows(context),
     ...redeliveryRows(context),
+    ...dataKeyRows(context),
     ...dropRows(context),
     ...grantRows(context),
     ...ownSaeRows(context),
