@@ -5,6 +5,7 @@ import type { Config } from './config/schema.ts'
 import { DeliveryExpiry } from './delivery/expiry.ts'
 import { Directory } from './links/sae-directory.ts'
 import type { DriverMaker } from './kme/link-settings.ts'
+import { EpochSweep } from './kme/epoch-sweep.ts'
 import { Failure } from './kme/failure.ts'
 import type { KekRotationParts } from './kme/kek-rotation.ts'
 import { KeyDelivery } from './delivery/key-delivery.ts'
@@ -218,6 +219,8 @@ const startWork = (core: Core, parts: KmeParts, opened: AsyncDisposableStack): v
   const { observer, clock = systemClock } = parts
   const expiry = opened.use(new DeliveryExpiry({ store, clock, now, observer }))
   expiry.start()
+  const sweep = opened.use(new EpochSweep({ store, clock, observer }))
+  sweep.start()
   if (trust.peer) watchCertificate(trust.peer, { observer, clock }, opened)
   for (const link of links) {
     opened.defer(() => link.stop())

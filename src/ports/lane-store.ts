@@ -174,6 +174,12 @@ export interface LaneStore {
   /** When the bytes of a lane were received, oldest first. */
   listStretches(linkId: LinkId, lane: LaneName): Promise<readonly LaneStretch[]>
 
+  /**
+   * Erases up to `limit` rows of epochs that have ended; false where nothing is left of them. What
+   * such rows hold is found by no other method.
+   */
+  sweepEnded(limit: number): Promise<boolean>
+
   /** The counters, as they stand. */
   readLedger(linkId: LinkId): Promise<Ledger>
   /** The counters beside what the rows really hold; for checks, not for hot paths. */

@@ -105,7 +105,7 @@ export interface StoreTx {
   listAwaited(linkId: LinkId, deviceId: DeviceId, limit: number): readonly BlockRow[]
   /** Sum of `lengthBytes - spentBytes` over state unverified; a check, may be slow. */
   sumUnverified(linkId: LinkId): number
-  /** All blocks of the link with their material. */
+  /** All blocks of the link with their material: gone for all methods, while their rows may be erased later. */
   deleteBlocks(linkId: LinkId): void
 
   readCheckpoint(linkId: LinkId, deviceId: DeviceId): Buffer | null
@@ -140,8 +140,11 @@ export interface StoreTx {
     linkId: LinkId,
     lane: LaneName,
   ): readonly { readonly number: number; readonly lengthBytes: number }[]
-  /** Lane states, stretches and chunks of both lanes. */
+  /** Lane states, stretches and chunks of both lanes: gone for all methods, while their rows may be erased later. */
   deleteLanes(linkId: LinkId): void
+
+  /** Erases up to `limit` rows of what `deleteBlocks` and `deleteLanes` ended; false where nothing is left of it. */
+  sweepEnded(limit: number): boolean
 
   // Deliveries: `seq` rises with each insert and is the primary key; unique index on deliveryId.
   findDelivery(deliveryId: DeliveryId): DeliveryRow | null

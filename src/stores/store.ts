@@ -242,6 +242,10 @@ export class Store extends DeliveringStore implements LaneStore, AsyncDisposable
     return this.#queue.run((tx) => tx.listStretches(linkId, lane))
   }
 
+  sweepEnded(limit: number): Promise<boolean> {
+    return this.#queue.run((tx) => tx.sweepEnded(limit))
+  }
+
   readLedger(linkId: LinkId): Promise<Ledger> {
     return this.#queue.run((tx) => recount.readLedger(tx, linkId))
   }

@@ -23,6 +23,8 @@ export const memoryTx = (journal: Journal, tables: MemoryTables): StoreTx => ({
   ...linkRows(tables),
   ...blockRows(tables),
   ...laneRows(tables),
+  // Here what ends is erased at once.
+  sweepEnded: () => false,
   ...deliveryRows(tables),
   ...dropRows(tables),
   ...grantRows(tables),

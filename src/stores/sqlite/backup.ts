@@ -23,7 +23,14 @@ export const COPIED_TABLES = [
 export const LEFT_OUT_TABLES = [
   ...['data_key', 'proposal', 'verdict', 'suspects', 'block', 'block_material', 'checkpoint'],
   ...['fingerprint_key', 'lane', 'stretch', 'chunk_run', 'chunk', 'pending_drop', 'pending_grant'],
-  ...['fresh_device', 'delivery_group', 'redelivery', 'redelivery_material'],
+  ...[
+    'fresh_device',
+    'block_run',
+    'ended_run',
+    'delivery_group',
+    'redelivery',
+    'redelivery_material',
+  ],
 ] as const
 
 export interface BackupReport {

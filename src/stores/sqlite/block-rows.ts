@@ -1,6 +1,7 @@
 import type { BlockRow, BlockState, StoreTx } from '../store-tx.ts'
 import type { LinkId } from '../../model/ids.ts'
 import type { RowContext } from './context.ts'
+import { endedRuns } from './ended-runs.ts'
 import type { SqlValue } from './database.ts'
 
 interface Row {
@@ -75,18 +76,19 @@ export const blockRows = (
     `UPDATE block SET (${COLUMNS}) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE seq = ?`,
   )
   const remove = db.prepare('DELETE FROM block WHERE seq = ?')
-  const removeMaterials = db.prepare(
-    'DELETE FROM block_material WHERE seq IN (SELECT seq FROM block WHERE link = ?)',
-  )
-  const removeAll = db.prepare('DELETE FROM block WHERE link = ?')
+  const endRun = endedRuns(context, 'block')
+  const removeRun = db.prepare('DELETE FROM block_run WHERE number = ?')
   return {
     findBlock(linkId, ref) {
-      const link = context.findLink(linkId)
+      const link = context.findBlockRun(linkId)
       const row = select.get(link, ref.deviceId, ref.streamId, ref.vendorId)
       return row === undefined ? null : blockOf(linkId, row)
     },
     insertBlock(block, material) {
-      const { lastInsertRowid } = insert.run(context.ensureLink(block.linkId), ...valuesOf(block))
+      const { lastInsertRowid } = insert.run(
+        context.ensureBlockRun(block.linkId),
+        ...valuesOf(block),
+      )
       const row = { ...block, seq: Number(lastInsertRowid) }
       if (material !== null) insertMaterial(row, material)
       return row
@@ -99,8 +101,11 @@ export const blockRows = (
       remove.run(seq)
     },
     deleteBlocks(linkId) {
-      removeMaterials.run(context.findLink(linkId))
-      removeAll.run(context.findLink(linkId))
+      const run = context.findBlockRun(linkId)
+      if (run === 0) return
+      endRun(run)
+      removeRun.run(run)
+      context.forgetNumbers()
     },
   }
 }
@@ -113,7 +118,7 @@ export const blockLists = (context: RowContext): BlockLists => {
       `SELECT seq, ${COLUMNS} FROM block WHERE link = ? AND ${where} ORDER BY seq LIMIT ?`,
     )
     return (linkId, ...values) =>
-      select.all(context.findLink(linkId), ...values).map((row) => blockOf(linkId, row))
+      select.all(context.findBlockRun(linkId), ...values).map((row) => blockOf(linkId, row))
   }
   const unannounced = list("state = 'unverified' AND announced = 0")
   const matched = list("state = 'unverified' AND announced = 1 AND matched = 1 AND suspect = 0")
@@ -130,6 +135,6 @@ export const blockLists = (context: RowContext): BlockLists => {
     listMatched: (linkId, limit) => matched(linkId, limit),
     listUnmatched: (linkId, deviceId, before, limit) => unmatched(linkId, deviceId, before, limit),
     listAwaited: (linkId, deviceId, limit) => awaited(linkId, deviceId, limit),
-    sumUnverified: (linkId) => sum.get(context.findLink(linkId))?.bytes ?? 0,
+    sumUnverified: (linkId) => sum.get(context.findBlockRun(linkId))?.bytes ?? 0,
   }
 }

@@ -27,6 +27,7 @@ export class RowContext {
   readonly envelope: Envelope
   readonly #links: Numbers
   readonly #runs: Numbers
+  readonly #blockRuns: Numbers
   readonly #linkIds = new Map<number, LinkId>()
   readonly #forget: (() => void)[] = []
   readonly #late: LateRows[] = []
@@ -39,6 +40,11 @@ export class RowContext {
       db,
       'SELECT number FROM link_name WHERE link_id = ?',
       'INSERT INTO link_name (link_id) VALUES (?)',
+    )
+    this.#blockRuns = new Numbers(
+      db,
+      'SELECT number FROM block_run WHERE link = ?',
+      'INSERT INTO block_run (link) VALUES (?)',
     )
     this.#selectLinkId = db.prepare('SELECT link_id FROM link_name WHERE number = ?')
     this.#runs = new Numbers(
@@ -76,6 +82,15 @@ export class RowContext {
 
   ensureRun(key: ChunkKey): number {
     return this.#runs.ensure(this.#nameRun(key, this.ensureLink(key.linkId)))
+  }
+
+  /** The number of the blocks of a link in its present epoch, or 0. */
+  findBlockRun(linkId: LinkId): number {
+    return this.#blockRuns.find([this.findLink(linkId)])
+  }
+
+  ensureBlockRun(linkId: LinkId): number {
+    return this.#blockRuns.ensure([this.ensureLink(linkId)])
   }
 
   /** Part of a transaction: undone alone when it throws. */
@@ -129,6 +144,7 @@ export class RowContext {
   forgetNumbers(): void {
     this.#links.forget()
     this.#runs.forget()
+    this.#blockRuns.forget()
     this.#linkIds.clear()
   }
 

@@ -4,6 +4,7 @@ import { SEAL_OVERHEAD_BYTES } from '../../sealing/envelope.ts'
 import type { LaneStretch } from '../../ports/lane-store.ts'
 import type { ChunkKey, StoreTx } from '../store-tx.ts'
 import type { RowContext } from './context.ts'
+import { RUN_SIZE, endedRuns } from './ended-runs.ts'
 import { decodeRanges, encodeRanges } from './json.ts'
 import type { RowName } from './sealed-rows.ts'
 import { sealedRows } from './sealed-rows.ts'
@@ -25,9 +26,6 @@ interface ChunkColumns {
   readonly number: number
   readonly length: number
 }
-
-/** Chunk numbers of one run: the lower part of a chunk's ID. */
-const RUN_SIZE = 2 ** 32
 
 type LaneRows = Pick<StoreTx, 'readLane' | 'writeLane'>
 type StretchRows = Pick<
@@ -151,18 +149,18 @@ export const chunkRows = (context: RowContext): ChunkRows => {
   }
 }
 
-/** Ends both lanes of a link. */
+/** Ends both lanes of a link: at once for all who read them, while their chunks are erased later. */
 export const laneDeletion = (context: RowContext): Pick<StoreTx, 'deleteLanes'> => {
   const { db } = context
   const runs = db.prepare<{ number: number }>('SELECT number FROM chunk_run WHERE link = ?')
-  const chunks = db.prepare('DELETE FROM chunk WHERE id >= ? AND id < ?')
+  const endRun = endedRuns(context, 'chunk')
   const rest = ['chunk_run', 'lane', 'stretch'].map((table) =>
     db.prepare(`DELETE FROM ${table} WHERE link = ?`),
   )
   return {
     deleteLanes(linkId) {
       const link = context.findLink(linkId)
-      for (const { number } of runs.all(link)) chunks.run(idIn(number, 0), idIn(number + 1, 0))
+      for (const { number } of runs.all(link)) endRun(number)
       for (const statement of rest) statement.run(link)
       context.forgetNumbers()
     },

@@ -72,4 +72,17 @@ CREATE TABLE redelivery_material (
   sealed BLOB NOT NULL
 ) STRICT;
 CREATE INDEX redelivery_material_data_key ON redelivery_material (data_key);
+
+-- The blocks of a link in one epoch: \`block.link\` is such a number. Runs of blocks and of chunks whose epoch has ended
+-- are found by nobody any more; their rows are erased little by little.
+CREATE TABLE block_run (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  link INTEGER NOT NULL UNIQUE
+) STRICT;
+INSERT INTO block_run (number, link) SELECT number, number FROM link_name;
+CREATE TABLE ended_run (
+  kind TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  PRIMARY KEY (kind, number)
+) STRICT, WITHOUT ROWID;
 `

@@ -6,6 +6,7 @@ import type { RowContext } from './context.ts'
 import { deliveryRows } from './delivery-rows.ts'
 import { checkpointRows, fingerprintKeyRows, freshDeviceRows, materialRows } from './device-rows.ts'
 import { chunkRows, laneDeletion, laneRows, stretchRows } from './lane-rows.ts'
+import { endedRunRows } from './ended-runs.ts'
 import { ledgerRows } from './ledger-rows.ts'
 import { linkRows } from './link-rows.ts'
 import { dropRows, grantRows } from './pending-rows.ts'
@@ -37,6 +38,7 @@ export const sqliteTx = (context: RowContext): StoreTx => {
     ...stretchRows(context),
     ...chunkRows(context),
     ...laneDeletion(context),
+    ...endedRunRows(context),
     ...deliveryRows(context),
     ...redeliveryRows(context),
     ...dataKeyRows(context),
