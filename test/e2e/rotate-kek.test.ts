@@ -1,5 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { expect, test } from '@jest/globals'
+import { beginKekReplacement } from '../../src/sealing/kek-replacement.ts'
+import { systemRandom } from '../../src/support/system-clock.ts'
 import { type KmePair, withKmePair } from '../helpers/kme-pair.ts'
 import { KmeProcess, runKeyspring } from '../helpers/kme-process.ts'
 import type { KmeSite } from '../helpers/kme-site.ts'
@@ -79,6 +81,13 @@ test(
       expect(await load.stop()).toBeGreaterThanOrEqual(4 * KEYS_BETWEEN)
       expect(pair.sites.map(({ process }) => process)).toEqual(processes)
 
+      // A command that was cut off, and then the KME: it starts with both KEKs, and doing it again finishes it.
+      const begun = await beginKekReplacement(kekFileOf(pair.a), { random: systemRandom })
+      await pair.a.restart('SIGKILL')
+      await pair.a.ready()
+      expect(await kekIdsOf(pair.a)).toEqual([begun.formerKekId, begun.kekId])
+      expect(await rotate(pair.a)).toEqual([begun.formerKekId, begun.kekId])
+      expect(await kekIdsOf(pair.a)).toEqual([begun.kekId])
       await pair.a.restart('SIGKILL')
       await pair.a.ready()
       const after = await startLoad(pair, 1)
