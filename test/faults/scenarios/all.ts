@@ -4,7 +4,7 @@ import { diskFull, ioError } from './disk.ts'
 import { everyFsync } from './every-fsync.ts'
 import { freeze } from './freeze.ts'
 import { kill } from './kill.ts'
-import { restoreBoth, restoreOne } from './restore.ts'
+import { restoreBoth, restoreCommand, restoreOne } from './restore.ts'
 import { messages, oneWay, partition } from './wire.ts'
 
 /** In the order in which they run. */
@@ -20,4 +20,5 @@ export const SCENARIOS: readonly Scenario[] = [
   clock,
   restoreOne,
   restoreBoth,
+  restoreCommand,
 ]

@@ -1,6 +1,7 @@
 import { copyFile, mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SITE_NAMES, type SiteName } from '../record.ts'
+import { runCli } from '../../cli/cli-fixture.ts'
 import type { Scenario, Stage } from '../scenario.ts'
 import { Trial } from '../stage/trial.ts'
 
@@ -35,6 +36,31 @@ const restoreByHand = async (stage: Stage, trial: Trial, sites: readonly SiteNam
   await trial.load.more(60)
 }
 
+const command = async (words: readonly string[]): Promise<void> => {
+  const { code, err } = await runCli(words)
+  if (code !== 0) throw new Error(`keyspring ${words.join(' ')} failed: ${err}`)
+}
+
+/** Backs one store up by the command, goes on, loses the KME, and restores it by the command. */
+const restoreByCommand = async (stage: Stage, trial: Trial, name: SiteName) => {
+  const { lab } = trial.pair
+  const site = trial.site(name)
+  const out = lab.path(`kme-${name}-${String(stage.dice.roll(2 ** 31))}.ksb`)
+  await trial.load.more(60 + stage.dice.roll(60))
+  await site.end('SIGTERM')
+  const copiedMs = performance.now()
+  await command(['store', 'backup', '-c', site.configFile, '--out', out])
+  await trial.recover()
+  await trial.load.more(100 + stage.dice.roll(100))
+  await site.end('SIGKILL')
+  stage.note(`store of ${name} restored from its backup`)
+  await command(['store', 'restore', '-c', site.configFile, '--from', out, '--replace'])
+  const resumedMs = performance.now()
+  trial.recorder.restores.push({ site: name, copiedMs, resumedMs })
+  stage.tally.recovered(await trial.recover())
+  await trial.load.more(60)
+}
+
 const restoring = (rounds: readonly (readonly SiteName[])[]) => async (stage: Stage) => {
   for (const sites of rounds) {
     await using trial = await Trial.start({ seed: stage.dice.roll(2 ** 31) })
@@ -54,4 +80,17 @@ export const restoreBoth: Scenario = {
   name: 'restore-both',
   what: 'the stores of both KMEs put back to copies of the same moment by hand',
   run: restoring([SITE_NAMES]),
+}
+
+export const restoreCommand: Scenario = {
+  name: 'restore-command',
+  what: 'one KME killed and restored from a backup by the commands',
+  run: async (stage) => {
+    for (const name of SITE_NAMES) {
+      await using trial = await Trial.start({ seed: stage.dice.roll(2 ** 31) })
+      trial.load.start()
+      await restoreByCommand(stage, trial, name)
+      stage.tally.add(await trial.finish())
+    }
+  },
 }
