@@ -49,6 +49,23 @@
 bit P1_holds = 1, P3_holds = 1, P4_holds = 1, P5_holds = 1;
 #define BREAKS(promise) promise = 0; assert(promise)
 
+/* A witness run looks for one event and is to find it: what never happens would keep every promise. */
+#ifdef WITNESS
+bit unseen = 1;
+bit crashedBetween[IDS]; /* answered, then a crash before the slave fetched */
+#endif
+#define FETCHED_AFTER_ANSWER 1
+#define FETCHED_AFTER_CRASH 2
+#define ADOPTED 3
+#define DROPPED 4
+#define GRANT_USED 5
+#define STALE 6
+#ifdef WITNESS
+#define SEE(event, condition) if :: WITNESS == event && (condition) -> BREAKS(unseen) :: else fi
+#else
+#define SEE(event, condition) skip
+#endif
+
 /* ---- Durable state ---- */
 byte life[2] = 1;
 byte knows[2]; /* the peer's life; 0: never met */
@@ -149,7 +166,9 @@ inline forgetStale(k, i) {
 	do
 	:: i < END_ID(PEER(k)) ->
 		if
-		:: confirmed[i] != 0 && confirmed[i] != STAMP(knows[k], life[k]) -> confirmed[i] = 0
+		:: confirmed[i] != 0 && confirmed[i] != STAMP(knows[k], life[k]) ->
+			SEE(STALE, greeted[k]);
+			confirmed[i] = 0
 		:: else
 		fi;
 		i++
@@ -210,6 +229,7 @@ inline agreeHello(k, i) {
 	:: answerLife[k] < knows[k] -> skip /* the peer has begun another life since: ask again */
 	:: else ->
 		knows[k] = answerLife[k];
+		SEE(ADOPTED, (answerConsumed[k] & OWN_SLOTS(k) & ~consumed[k]) != 0);
 #ifndef MUTANT_NO_ADOPT
 		consumed[k] = consumed[k] | (answerConsumed[k] & OWN_SLOTS(k));
 #endif
@@ -283,7 +303,8 @@ inline answerMaster(i) {
 	:: P5_IS_BROKEN(i) -> BREAKS(P5_holds)
 	:: else
 	fi;
-	leave(i, slot[i])
+	leave(i, slot[i]);
+	SEE(GRANT_USED, OWNER(i) == 1 && (LANE0 & BIT(slot[i])) != 0)
 }
 
 /* The call ends with 503: the range stays spent, the delivery is confirmed until answered. */
@@ -303,11 +324,7 @@ inline giveUp(k, i) {
 #else
 #define IS_FREE_THERE(k, i) ((consumed[k] & BIT(slot[i])) == 0 && (PEER_SLOTS(k) & BIT(slot[i])) != 0)
 #endif
-#ifdef MUTANT_NO_SAME_DELIVERY_CHECK
-#define IS_KNOWN_THERE(i) 0
-#else
 #define IS_KNOWN_THERE(i) (row[i] == HELD || row[i] == FETCHED || heldInMemory[i])
-#endif
 
 inline applyConfirm(k, i) {
 	if
@@ -360,6 +377,7 @@ inline expireThere(i) {
 
 /* KME k is told of slots consumed for no delivery: it erases what no delivery holds. */
 inline applyDrops(k, i) {
+	SEE(DROPPED, (owedDrops[PEER(k)] & ~consumed[k]) != 0);
 	consumed[k] = consumed[k] | owedDrops[PEER(k)];
 #ifdef MUTANT_DROP_ERASES_HELD
 	i = FIRST_ID(PEER(k));
@@ -395,7 +413,9 @@ inline fetch(i, x) {
 #else
 	row[i] = FETCHED;
 #endif
-	leave(i, slot[i])
+	leave(i, slot[i]);
+	SEE(FETCHED_AFTER_ANSWER, answered[i]);
+	SEE(FETCHED_AFTER_CRASH, crashedBetween[i])
 }
 
 /* KME 0 grants a slot that is neither consumed nor taken nor granted; the grant is durable before it is sent. */
@@ -444,6 +464,9 @@ inline crash(k, i) {
 	i = 0;
 	do
 	:: i < IDS ->
+#ifdef WITNESS
+		crashedBetween[i] = crashedBetween[i] || (answered[i] && !fetched[i]);
+#endif
 		if
 		:: OWNER(i) == k ->
 			call[i] = 0;

@@ -16,6 +16,8 @@ const good = { success: true, numPassedTests: 7, numFailedTests: 0, numRuntimeEr
 const runCi = ({ report, failing = [] }: Staged): Outcome & { readonly lastLine: string } => {
   using tree = fileTree({
     'a b/report.json': JSON.stringify(report ?? null),
+    // No test installs anything.
+    'tools/apt-get': '#!/bin/bash\nexit 0\n',
     'tools/npm': [
       '#!/bin/bash',
       'echo "npm $*"',
@@ -25,13 +27,13 @@ const runCi = ({ report, failing = [] }: Staged): Outcome & { readonly lastLine:
       'exit 0',
     ].join('\n'),
   })
-  for (const tool of ['openssl', 'curl', 'strace', 'git', 'faketime']) {
+  for (const tool of ['openssl', 'curl', 'strace', 'git', 'faketime', 'spin', 'gcc']) {
     symlinkSync('/bin/true', join(tree.path, 'tools', tool))
   }
   symlinkSync(process.execPath, join(tree.path, 'tools/node'))
   mkdirSync(join(tree.path, 'a b/.ci'))
   copyFileSync(inProject('.ci/run'), join(tree.path, 'a b/.ci/run'))
-  chmodSync(join(tree.path, 'tools/npm'), 0o755)
+  for (const tool of ['npm', 'apt-get']) chmodSync(join(tree.path, 'tools', tool), 0o755)
 
   const outcome = run('bash', [join(tree.path, 'a b/.ci/run')], {
     env: { PATH: [join(tree.path, 'tools'), '/usr/bin', '/bin'].join(delimiter) },
@@ -40,13 +42,14 @@ const runCi = ({ report, failing = [] }: Staged): Outcome & { readonly lastLine:
 }
 
 describe('.ci/run', () => {
-  test('installs, checks, tests and tries the faults, in this order, and ends with the count', () => {
+  test('installs, checks, searches the model, tests and tries the faults, in this order, and ends with the count', () => {
     const outcome = runCi({ report: good })
 
     expect(outcome).toMatchObject({ status: 0, lastLine: 'Tests: 7 passed, 0 failed' })
-    expect(outcome.stdout.match(/^npm (ci|run check|run test:faults|test)/gm)).toEqual([
+    expect(outcome.stdout.match(/^npm (ci|run check|run model|run test:faults|test)/gm)).toEqual([
       'npm ci',
       'npm run check',
+      'npm run model',
       'npm test',
       'npm run test:faults',
     ])
@@ -67,7 +70,7 @@ describe('.ci/run', () => {
     expect(runCi({ report })).toMatchObject({ status: 1, lastLine: 'Tests: 7 passed, 1 failed' })
   })
 
-  test.each(['run check', 'test', 'run test:faults'])(
+  test.each(['run check', 'run model', 'test', 'run test:faults'])(
     'fails when `npm %s` fails, whatever the tests say',
     (command) => {
       expect(runCi({ report: good, failing: [command] })).toMatchObject({
