@@ -83,6 +83,7 @@ test(
       await b.start()
       await untilRenewed(pair, epoch)
       expect(await alarmsAt(a)).toContain('peer-restored')
+      expect(await alarmsAt(b)).toContain('self-restored')
       // What the KME that was not restored holds for its SAEs is still theirs.
       await fetchAll(a, b, atA, issued)
       for (const [from, to] of [[a, b] as const, [b, a] as const]) {

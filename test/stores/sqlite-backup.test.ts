@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { readFileSync, statSync } from 'node:fs'
+import { copyFileSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'
+import SQLite from 'better-sqlite3'
 import { COPIED_TABLES, LEFT_OUT_TABLES, writeBackup } from '../../src/stores/sqlite/backup.ts'
 import { restoreBackup } from '../../src/stores/sqlite/restore-backup.ts'
 import { systemRandom } from '../../src/support/system-clock.ts'
@@ -107,6 +108,46 @@ describe('a backup', () => {
     await expect(refused({ from: fixture.path })).rejects.toThrow('is no backup of a store')
     await expect(refused({ from: `${out}.none` })).rejects.toThrow('there is no file')
     expect(readFileSync(fixture.path)).toEqual(before)
+  })
+
+  test('does not meet the log of a database that was lost', async () => {
+    await using fixture = await makeSqliteFixture()
+    const generation = await fill(fixture)
+    const out = `${fixture.directory}/backup.ksb`
+    writeBackup(fixture.path, out, systemRandom)
+    const store = await fixture.open()
+    await store.transact((tx) => {
+      tx.writeChunk(chunkKey(1), KEY)
+    })
+    copyFileSync(`${fixture.path}-wal`, `${fixture.path}.log`)
+    await store.close()
+    rmSync(fixture.path)
+    copyFileSync(`${fixture.path}.log`, `${fixture.path}-wal`)
+    const report = await restoreBackup({ ...partsOf(fixture, out), replace: false })
+    expect(statSync(`${report.asidePath ?? ''}-wal`).isFile()).toBe(true)
+    expect(existsSync(`${fixture.path}-wal`)).toBe(false)
+    const restored = await fixture.open()
+    await restored.transact((tx) => {
+      expect(tx.readMeta().generation).not.toBe(generation)
+      expect(tx.readChunk(chunkKey(1))).toBeNull()
+    })
+    await restored.close()
+  })
+
+  test('that is damaged, or newer than this program, is refused in one line', async () => {
+    await using fixture = await makeSqliteFixture()
+    await fill(fixture)
+    const out = `${fixture.directory}/backup.ksb`
+    writeBackup(fixture.path, out, systemRandom)
+    const refused = () => restoreBackup({ ...partsOf(fixture, out), replace: true })
+    const whole = readFileSync(out)
+    writeFileSync(out, Buffer.concat([whole.subarray(0, 100), Buffer.alloc(5000, 7)]))
+    await expect(refused()).rejects.toMatchObject({ code: 'STORE_FAILED' })
+    writeFileSync(out, whole)
+    const handle = new SQLite(out)
+    handle.pragma('user_version = 99')
+    handle.close()
+    await expect(refused()).rejects.toMatchObject({ code: 'STORE_SCHEMA' })
   })
 
   test('is neither made nor put back while the store is in use', async () => {

@@ -1,10 +1,10 @@
 import SQLite from 'better-sqlite3'
-import { chmodSync, existsSync, linkSync, rmSync } from 'node:fs'
+import { chmodSync, constants, copyFileSync, existsSync, linkSync, rmSync } from 'node:fs'
 import { KmeError, messageOf } from '../../errors.ts'
 import type { Random } from '../../ports/clock.ts'
 import { Database } from './database.ts'
 import { BACKUP_ID, syncFile } from './backup-file.ts'
-import { migrate } from './schema.ts'
+import { SCHEMA_VERSION, migrate } from './schema.ts'
 import { isStoreFile } from './store-file.ts'
 
 /**
@@ -84,6 +84,29 @@ const seal = (draft: string): void => {
   syncFile(draft)
 }
 
+/** A backup changes nothing of the store, so it does not bring it up to date either. */
+const assertPresentSchema = (db: Database): void => {
+  const schema = Number(db.pragma('user_version'))
+  if (schema === SCHEMA_VERSION) return
+  const advice =
+    schema < SCHEMA_VERSION
+      ? 'start this Keyspring on it once, or make the backup with the release that wrote it'
+      : 'use the newer Keyspring that wrote it'
+  throw new KmeError(
+    'STORE_SCHEMA',
+    `store ${db.path} has schema ${String(schema)}, not ${String(SCHEMA_VERSION)}; ${advice}`,
+  )
+}
+
+/** Neither replaces a file that has come meanwhile. Not every file system has links. */
+const giveName = (draft: string, out: string): void => {
+  try {
+    linkSync(draft, out)
+  } catch {
+    copyFileSync(draft, out, constants.COPYFILE_EXCL)
+  }
+}
+
 const removeDraft = (draft: string): void => {
   for (const suffix of ['', '-wal', '-shm', '-journal'])
     rmSync(`${draft}${suffix}`, { force: true })
@@ -101,7 +124,7 @@ export const writeBackup = (path: string, out: string, random: Random): BackupRe
   removeDraft(draft)
   const db = Database.open(path)
   try {
-    migrate(db, random)
+    assertPresentSchema(db)
     const made = Database.open(draft)
     try {
       migrate(made, random)
@@ -110,8 +133,7 @@ export const writeBackup = (path: string, out: string, random: Random): BackupRe
     }
     copyInto(db, draft)
     seal(draft)
-    // Unlike a rename, a link does not replace a file that has come meanwhile.
-    linkSync(draft, out)
+    giveName(draft, out)
     syncFile(out)
     return reportOn(db)
   } catch (error) {

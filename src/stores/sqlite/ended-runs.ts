@@ -27,7 +27,7 @@ export const endedRunRows = ({ db }: RowContext): Pick<StoreTx, 'sweepEnded'> =>
   const chunks = db.prepare(
     'DELETE FROM chunk WHERE id IN (SELECT id FROM chunk WHERE id >= ? AND id < ? LIMIT ?)',
   )
-  const ofRun = 'seq IN (SELECT seq FROM block WHERE link = ? ORDER BY seq LIMIT ?)'
+  const ofRun = 'seq IN (SELECT seq FROM block WHERE link = ? LIMIT ?)'
   const materials = db.prepare(`DELETE FROM block_material WHERE ${ofRun}`)
   const blocks = db.prepare(`DELETE FROM block WHERE ${ofRun}`)
   const erase = ({ kind, number }: Run, limit: number): number => {

@@ -8,6 +8,7 @@ import { becomeRestored, readStanding } from '../operations/restores.ts'
 import { isBackupFile, syncFile } from './backup-file.ts'
 import { Database } from './database.ts'
 import { markOf, markPathOf, writeMark } from './mark-file.ts'
+import { SCHEMA_VERSION } from './schema.ts'
 import { openSqliteBackend } from './sqlite-backend.ts'
 import { APPLICATION_ID } from './store-file.ts'
 
@@ -45,6 +46,13 @@ const checkBackup = ({ from, kmeId }: RestoreParts): void => {
   }
   const handle = new SQLite(from, { readonly: true })
   try {
+    const schema = Number(handle.pragma('user_version', { simple: true }))
+    if (schema > SCHEMA_VERSION) {
+      throw new KmeError(
+        'STORE_SCHEMA',
+        `${from} has schema ${String(schema)}, this Keyspring knows schemas up to ${String(SCHEMA_VERSION)}; use the newer Keyspring that made it`,
+      )
+    }
     const owners = handle
       .prepare<[], { kme_id: string }>('SELECT DISTINCT kme_id FROM link')
       .all()
@@ -57,13 +65,20 @@ const checkBackup = ({ from, kmeId }: RestoreParts): void => {
   }
 }
 
-/** Its lock shows that no KME runs on it. Nothing is deleted: an operator decides when. */
-const putAside = ({ path, wallMs }: RestoreParts): string => {
-  Database.open(path).close()
+const lyingAt = (path: string): readonly string[] =>
+  SUFFIXES.filter((suffix) => existsSync(`${path}${suffix}`))
+
+/**
+ * All that is there of a store, also a log whose database is lost: SQLite would take it for that of the
+ * new one. Nothing is deleted: an operator decides when.
+ */
+const putAside = ({ path, wallMs }: RestoreParts): string | null => {
+  const suffixes = lyingAt(path)
+  if (suffixes.length === 0) return null
+  // Its lock shows that no KME runs on it.
+  if (suffixes.includes('')) Database.open(path).close()
   const aside = `${path}.replaced-${new Date(wallMs).toISOString().replaceAll(':', '')}`
-  for (const suffix of SUFFIXES) {
-    if (existsSync(`${path}${suffix}`)) renameSync(`${path}${suffix}`, `${aside}${suffix}`)
-  }
+  for (const suffix of lyingAt(path)) renameSync(`${path}${suffix}`, `${aside}${suffix}`)
   return aside
 }
 
@@ -94,11 +109,18 @@ const renew = async (draft: string, { sealing, random, wallMs }: RestoreParts) =
 }
 
 const restore = async (parts: RestoreParts, draft: string): Promise<RestoreReport> => {
-  const { from, path } = parts
+  const { from, path, replace } = parts
+  checkBackup(parts)
+  if (existsSync(path) && !replace) {
+    throw new KmeError(
+      'STORE_FAILED',
+      `there is a store at ${path}; --replace puts it aside and the backup in its place`,
+    )
+  }
   copyDraft(from, draft)
   const { former, standing } = await renew(draft, parts)
   syncFile(draft)
-  const asidePath = existsSync(path) ? putAside(parts) : null
+  const asidePath = putAside(parts)
   renameSync(draft, path)
   syncFile(path)
   await writeMark(markPathOf(path), markOf(standing))
@@ -116,14 +138,7 @@ const restore = async (parts: RestoreParts, draft: string): Promise<RestoreRepor
  * @throws KmeError STORE_FAILED, STORE_LOCKED (the KME runs), STORE_SCHEMA, SEALING_FAILED
  */
 export const restoreBackup = async (parts: RestoreParts): Promise<RestoreReport> => {
-  const { path, replace } = parts
-  checkBackup(parts)
-  if (existsSync(path) && !replace) {
-    throw new KmeError(
-      'STORE_FAILED',
-      `there is a store at ${path}; --replace puts it aside and the backup in its place`,
-    )
-  }
+  const { from, path } = parts
   const draft = `${path}.restoring`
   const removeDraft = (): void => {
     for (const suffix of ['', '-wal', '-shm', '-journal'])
@@ -134,9 +149,13 @@ export const restoreBackup = async (parts: RestoreParts): Promise<RestoreReport>
     return await restore(parts, draft)
   } catch (error) {
     if (error instanceof KmeError) throw error
-    throw new KmeError('STORE_FAILED', `${path} cannot be restored: ${messageOf(error)}`, {
-      cause: error,
-    })
+    throw new KmeError(
+      'STORE_FAILED',
+      `${path} cannot be restored from ${from}: ${messageOf(error)}`,
+      {
+        cause: error,
+      },
+    )
   } finally {
     removeDraft()
   }
