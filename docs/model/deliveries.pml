@@ -4,6 +4,7 @@
  *
  *   LOCAL   confirm: local (the master is answered after the local commit); else confirm: peer
  *   GRANT   the owner of lane 0 may grant slots of it to KME 1
+ *   MARK_FROM_STORE  each session reads the allocator's mark from the store, after what was queued there
  *   CRASHES at most so many crashes of each KME
  *
  * A step is one transaction of a store, or one thing done in memory: what happens between two steps
@@ -232,6 +233,20 @@ inline agreeHello(k, i) {
 		SEE(ADOPTED, (answerConsumed[k] & OWN_SLOTS(k) & ~consumed[k]) != 0);
 #ifndef MUTANT_NO_ADOPT
 		consumed[k] = consumed[k] | (answerConsumed[k] & OWN_SLOTS(k));
+#endif
+#ifdef MARK_FROM_STORE
+		/* The read of the store waits for the commits that were queued before it. */
+		i = FIRST_ID(k);
+		do
+		:: i < END_ID(k) ->
+			if
+			:: queued[i] -> commit(k, i)
+			:: else
+			fi;
+			i++
+		:: else -> break
+		od;
+		taken[k] = 0;
 #endif
 #ifdef MUTANT_MARK_GOES_BACK
 		taken[k] = 0;

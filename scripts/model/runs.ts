@@ -55,6 +55,14 @@ export const configurations: readonly Configuration[] = [
     ...TWO_SLOTS,
     ...['LOCAL', 'LOSSES'],
   ]),
+  configuration('local-read', 'confirm: local, each session reads the mark from the store', [
+    ...TWO_SLOTS,
+    ...['LOCAL', 'LOSSES', 'MARK_FROM_STORE'],
+  ]),
+  configuration('peer-read', 'confirm: peer, hello in two steps, the mark from the store', [
+    ...TWO_SLOTS,
+    ...['SLOW_HELLO', 'LOSSES', 'MARK_FROM_STORE'],
+  ]),
   configuration('local-crashes', 'confirm: local, two crashes of each KME', [
     ...TWO_KEYS,
     ...['LOCAL', 'CRASHES=2'],
