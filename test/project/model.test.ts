@@ -31,6 +31,9 @@ describe('the table of runs', () => {
       mutants.map(({ name, rule, breaks }) => `\`${name}\` | \`${rule}\` | ${breaks}`).sort(),
     )
     expect(found(readme, /^\| `(\w+)` \| witness \|/gm)).toEqual(names(witnesses))
+    expect(found(readme, /^\| ([a-z-]+)(?::.*)? \| \d\+\d, \d\+\d \|/gm)).toEqual(
+      names(configurations),
+    )
   })
 
   test('names rules that the page of the protocol has', () => {
