@@ -131,6 +131,7 @@ export class LinkDestination implements Destination {
     if (this.#state.session !== session) throw startedAnew()
     const write = this.#state.ownWriteOf(session)
     // The message goes first: the commit holds up this process until the disk has synced it.
+    // Both in one turn: what a next session reads of the lane is queued behind this commit.
     const confirming = this.#confirmations.tell(session, messages)
     const materials = await this.#commit(write, deliveries).catch(async (error: unknown) => {
       await confirming
