@@ -33,8 +33,7 @@ interface FetchLimits {
 }
 
 /** What the link says over which this master's keys come. */
-const limitsOf = (directory: SaeDirectory, masterId: SaeId): FetchLimits => {
-  const source = sourceOf(directory, masterId)
+const limitsOf = (source: Destination | null): FetchLimits => {
   if (source === null) return { mostKeys: MAX_KEYS_PER_DELIVERY, redeliveryWindowMs: 0 }
   const { redeliveryWindowMs } = source.limits
   return { mostKeys: maxKeysPerRequest(source.limits), redeliveryWindowMs }
@@ -56,14 +55,6 @@ const checkKeyIds = (keyIds: readonly KeyId[], most: number): readonly KeyId[] =
   return exact
 }
 
-/** How keys come here whose masters may have them before this KME was told. */
-const bringFrom = (directory: SaeDirectory, masterId: SaeId): Destination['bring'] | null => {
-  const location = directory.locate(masterId)
-  if (location.kind !== 'remote') return null
-  const { destination } = location
-  return destination.bring?.bind(destination) ?? null
-}
-
 const deliveryIdsOf = (keys: readonly KeyIdParts[]): readonly DeliveryId[] => [
   ...new Map(keys.map(({ deliveryId }) => [deliveryId.toString('hex'), deliveryId])).values(),
 ]
@@ -83,15 +74,16 @@ export const fetchKeys = async (
   sae: LocalSae,
   { masterId, keyIds: asked }: FetchKeysRequest,
 ): Promise<FetchedKeys> => {
-  const { mostKeys, redeliveryWindowMs } = limitsOf(directory, masterId)
+  const source = sourceOf(directory, masterId)
+  const { mostKeys, redeliveryWindowMs } = limitsOf(source)
   const keyIds = checkKeyIds(asked, mostKeys)
   const keys: readonly KeyIdParts[] = keyIds.map(splitKeyId)
   const caller = { saeId: sae.saeId, registrationId: sae.registrationId }
   const request = { sae: caller, masterSaeId: masterId, keys, redeliveryWindowMs }
   let result = await store.fetchKeys(request, now())
-  const bring = result.outcome === 'not-found' ? bringFrom(directory, masterId) : null
-  if (bring) {
-    await bring(deliveryIdsOf(keys), caller)
+  // The master may have them before this KME was told.
+  if (result.outcome === 'not-found' && source?.bring) {
+    await source.bring(deliveryIdsOf(keys), caller)
     result = await store.fetchKeys(request, now())
   }
   switch (result.outcome) {

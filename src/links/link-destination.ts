@@ -17,7 +17,6 @@ import type { NewDelivery } from '../ports/delivery-store.ts'
 import type { OwnLanes } from './own-lanes.ts'
 import type { OwnWrite } from '../ports/lane-store.ts'
 import type { DeliveryQuestion } from './delivery-question.ts'
-import type { RegisteredSae } from '../model/delivery.ts'
 import type { DeliveryIds } from './delivery-ids.ts'
 import { DeliveryBatches } from './delivery-batches.ts'
 import { allocateDelivery } from './allocate-delivery.ts'
@@ -48,6 +47,7 @@ const MOST_NOTICES = 4
 export class LinkDestination implements Destination {
   readonly targetKmeId: KmeId
   readonly limits: DestinationLimits
+  readonly bring?: NonNullable<Destination['bring']>
   readonly #parts: LinkParts
   readonly #state: LinkState
   readonly #lanes: OwnLanes
@@ -55,7 +55,6 @@ export class LinkDestination implements Destination {
   readonly #confirmations: Confirmations
   readonly #greeter: Greeter
   readonly #devices: Devices
-  readonly #question: DeliveryQuestion
   readonly #owes: () => void
   readonly #batches: DeliveryBatches
 
@@ -69,7 +68,9 @@ export class LinkDestination implements Destination {
     this.#confirmations = parts.confirmations
     this.#greeter = parts.greeter
     this.#devices = parts.devices
-    this.#question = parts.question
+    // With `confirm: peer` the master has its keys only when they are known here: nothing to ask for.
+    const { question } = parts
+    if (!this.#waitsForPeer) this.bring = (deliveryIds, sae) => question.ask(deliveryIds, sae)
     this.#owes = parts.owes
     this.#batches = new DeliveryBatches((session, deliveries) =>
       this.#carryOut(session, deliveries),
@@ -92,11 +93,6 @@ export class LinkDestination implements Destination {
     const delivery = allocateDelivery(this.#allocation, request, this.targetKmeId)
     const material = await this.#batches.deliver(session, delivery)
     return { deliveryId: delivery.delivery.deliveryId, material }
-  }
-
-  /** With `confirm: peer` the master has its keys only when they are known here. */
-  async bring(deliveryIds: readonly DeliveryId[], sae: RegisteredSae): Promise<void> {
-    if (!this.#waitsForPeer) await this.#question.ask(deliveryIds, sae)
   }
 
   #readySession(): Session {

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals'
-import { keyIdOf } from '../../src/model/key-id.ts'
+import { KmeError } from '../../src/errors.ts'
+import { keyIdOf, makeDeliveryId } from '../../src/model/key-id.ts'
 import { KeyDeliveryWorld } from '../helpers/key-delivery-world.ts'
 
 const deliver = async (world: KeyDeliveryWorld, keyCount = 3): Promise<string[]> => {
@@ -80,4 +81,46 @@ test('a store that returns too few keys is not believed, and what it returned is
   world.store.fetchKeys = async () => ({ outcome: 'fetched', keys: [key] })
   await expect(fetch(world, keyIds)).rejects.toMatchObject({ code: 'INTERNAL' })
   expect(key).toEqual(Buffer.alloc(32))
+})
+
+/** A key of a remote master that this KME has not been told of; `bring` is what its link can do. */
+const untold = (bring?: (deliveryIds: readonly Buffer[]) => Promise<void>) => {
+  const world = new KeyDeliveryWorld()
+  if (bring) Object.assign(world.overB, { bring })
+  let looks = 0
+  const { store } = world
+  const look = store.fetchKeys.bind(store)
+  store.fetchKeys = (request, moment) => {
+    looks += 1
+    return look(request, moment)
+  }
+  const fetchAtSlave = (keyIds: readonly string[]) =>
+    world.delivery.fetchKeys(world.sae('sae-a'), { masterId: 'sae-r1', keyIds })
+  return { fetchAtSlave, looks: () => looks }
+}
+
+const UNTOLD = makeDeliveryId(7, Buffer.alloc(10, 1))
+const UNTOLD_KEYS = [keyIdOf(UNTOLD, 0), keyIdOf(UNTOLD, 1)]
+
+test('a miss asks the peer for each delivery once, where keys may be told later, and then looks again', async () => {
+  const asked: (readonly Buffer[])[] = []
+  const { fetchAtSlave, looks } = untold(async (deliveryIds) => {
+    asked.push(deliveryIds)
+  })
+  await expect(fetchAtSlave(UNTOLD_KEYS)).rejects.toMatchObject({ code: 'KEY_NOT_FOUND' })
+  expect(asked).toEqual([[UNTOLD]])
+  expect(looks()).toBe(2)
+})
+
+test('a miss is no answer while the peer cannot be asked', async () => {
+  const { fetchAtSlave } = untold(() =>
+    Promise.reject(new KmeError('PEER_UNAVAILABLE', 'nobody answers')),
+  )
+  await expect(fetchAtSlave(UNTOLD_KEYS)).rejects.toMatchObject({ code: 'PEER_UNAVAILABLE' })
+})
+
+test('a miss is looked for once where a master waits for this KME', async () => {
+  const { fetchAtSlave, looks } = untold()
+  await expect(fetchAtSlave(UNTOLD_KEYS)).rejects.toMatchObject({ code: 'KEY_NOT_FOUND' })
+  expect(looks()).toBe(1)
 })

@@ -147,4 +147,11 @@ describe('confirm: local', () => {
     expect(a.observer.names()).not.toContain('range-conflict')
     expect(a.fatal).toEqual([])
   })
+
+  test('is what a link has to ask for: with confirm: peer there is nothing to bring', async () => {
+    await using local = await makeLocalPair()
+    await using waiting = await makeLinkPair()
+    expect(typeof local.b.link.destination.bring).toBe('function')
+    expect(typeof waiting.b.link.destination.bring).toBe('undefined')
+  })
 })
