@@ -4,7 +4,7 @@ import { emptyLedger, type LedgerState } from '../../src/model/ledger.ts'
 import type { AuditAction } from '../../src/ports/audit.ts'
 import { Dice } from '../links/chaos/dice.ts'
 import type { Evidence, StoreFacts } from './checker/evidence.ts'
-import type { Draw, Fetch, SiteName, SlaveNamed } from './record.ts'
+import { DEFAULT_TERMS, type Draw, type Fetch, type SiteName, type SlaveNamed } from './record.ts'
 import { Recorder } from './recorder.ts'
 
 /** Records of a world where all is well, into which a test plants what is not. */
@@ -168,6 +168,7 @@ export const withBytes = (facts: StoreFacts, state: LedgerState, more: number): 
 })
 
 export const evidenceOf = (world: World, changes: Partial<Evidence> = {}): Evidence => ({
+  terms: DEFAULT_TERMS,
   draws: world.draws,
   fetches: world.fetches,
   restores: [],

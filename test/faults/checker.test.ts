@@ -13,7 +13,7 @@ import {
   randomKey,
   withBytes,
 } from './checker-fixture.ts'
-import type { Outcome } from './record.ts'
+import type { Outcome, Restore, SiteName } from './record.ts'
 
 const rulesOf = (evidence: Evidence): readonly string[] => [
   ...new Set(check(evidence).map(({ rule }) => rule)),
@@ -45,6 +45,13 @@ const storesWith = (
 const NOT_FOUND: Outcome = { result: 'refused', code: 'KEY_NOT_FOUND' }
 const LATER: Outcome = { result: 'refused', code: 'NOT_READY' }
 const LOST: Outcome = { result: 'lost' }
+
+const restoreOf = (
+  site: SiteName,
+  copiedMs: number,
+  resumedMs: number,
+  by: Restore['by'] = 'hand',
+): Restore => ({ site, by, copiedMs, resumedMs, agreedMs: resumedMs + 10 })
 
 test('a run in which all is well breaks no promise', () => {
   expect(broken(() => undefined)).toEqual([])
@@ -223,7 +230,7 @@ describe('P4, every slave can', () => {
         const fetch = first(world.fetches)
         fetch.keys = []
         fetch.outcome = NOT_FOUND
-        return { restores: [{ site: 'b', copiedMs: -20, resumedMs }] }
+        return { restores: [restoreOf('b', -20, resumedMs)] }
       })
     expect(rulesWith(5)).toEqual([])
     expect(rulesWith(-10)).toEqual(['P4'])
@@ -266,7 +273,7 @@ describe('P5, durable before the answer', () => {
         const rows = world.audit.a.filter((row) => row.deliveryId !== deliveryId)
         for (const [i, row] of rows.entries()) row.sequence = i + 1
         world.audit.a.splice(0, Infinity, ...rows)
-        return { restores: [{ site: 'a', copiedMs: -5, resumedMs: 50 }] }
+        return { restores: [restoreOf('a', -5, 50)] }
       }),
     ).toEqual([])
   })
@@ -277,7 +284,7 @@ describe('P6, nothing again after a restore', () => {
     expect(
       broken((world) => {
         deliver(world, 'b', 'b1', [A2], [keyOf(world)], 10_000)
-        return { restores: [{ site: 'b', copiedMs: 1_000, resumedMs: 2_000 }] }
+        return { restores: [restoreOf('b', 1_000, 2_000)] }
       }),
     ).toEqual(['P6'])
   })
@@ -286,7 +293,7 @@ describe('P6, nothing again after a restore', () => {
     expect(
       broken((world) => {
         deliver(world, 'b', 'b1', [A2], [keyOf(world)], 500)
-        return { restores: [{ site: 'a', copiedMs: 1_000, resumedMs: 2_000 }] }
+        return { restores: [restoreOf('a', 1_000, 2_000)] }
       }),
     ).toEqual(['P1'])
   })

@@ -55,11 +55,24 @@ export interface Fetch extends CallTimes {
   readonly keys: readonly KeySeen[]
 }
 
-/** A store that was put back to what it was at `copiedMs`, and ran again from `resumedMs` on. */
+/** What the configuration of the link promises more or less than the default. */
+export interface Terms {
+  readonly confirm: 'peer' | 'local'
+}
+
+export const DEFAULT_TERMS: Terms = { confirm: 'peer' }
+
+/**
+ * A store that was put back to what it was at `copiedMs`, and ran again from `resumedMs` on; from
+ * `agreedMs` on both KMEs were in the epoch after it.
+ */
 export interface Restore {
   readonly site: SiteName
+  /** By the command, or as a file that was copied back. */
+  readonly by: 'command' | 'hand'
   readonly copiedMs: number
   readonly resumedMs: number
+  readonly agreedMs: number
 }
 
 /** While it lasted, a refusal does not tell whether the commit behind it took place. */

@@ -1,5 +1,6 @@
 import { type Check, type Evidence, type Violation, answeredDraws, breaking } from './evidence.ts'
 import type { Draw, Fetch, SlaveNamed } from '../record.ts'
+import { isNotPromised } from './local-confirm.ts'
 
 const p4 = breaking('P4')
 
@@ -36,8 +37,11 @@ const triesByKey = ({ fetches }: Evidence): ReadonlyMap<string, readonly Fetch[]
   return tries
 }
 
-const isPromised = ({ restores }: Evidence, draw: Draw, slave: SlaveNamed): boolean =>
-  !restores.some(({ site, resumedMs }) => site === slave.site && draw.startedMs <= resumedMs)
+const isPromised = (evidence: Evidence, draw: Draw, slave: SlaveNamed): boolean =>
+  !evidence.restores.some(
+    ({ site, resumedMs }) => site === slave.site && draw.startedMs <= resumedMs,
+  ) &&
+  (slave.site === draw.site || !isNotPromised(evidence, 'P4', draw))
 
 const isInDoubt = ({ doubts }: Evidence, { site, startedMs, endedMs }: Fetch): boolean =>
   doubts.some((doubt) => doubt.site === site && startedMs <= doubt.toMs && endedMs >= doubt.fromMs)

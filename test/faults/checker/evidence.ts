@@ -2,7 +2,7 @@ import type { AuditEntry } from '../../../src/ports/audit.ts'
 import type { Ledger } from '../../../src/model/ledger.ts'
 import type { Epoch, LaneName, LaneState } from '../../../src/model/lane.ts'
 import type { LedgerRecount } from '../../../src/ports/lane-store.ts'
-import type { Doubt, Draw, Fetch, Leak, Restore, SiteName } from '../record.ts'
+import type { Doubt, Draw, Fetch, Leak, Restore, SiteName, Terms } from '../record.ts'
 
 /** What the store of one site holds after the KMEs were stopped in order. */
 export interface StoreFacts {
@@ -20,6 +20,7 @@ export interface StoreFacts {
 
 /** Everything that the checker judges. */
 export interface Evidence {
+  readonly terms: Terms
   readonly draws: readonly Draw[]
   readonly fetches: readonly Fetch[]
   readonly restores: readonly Restore[]
@@ -49,6 +50,17 @@ export const breaking =
 /** Draws whose master has the keys. */
 export const answeredDraws = ({ draws }: Evidence): readonly Draw[] =>
   draws.filter(({ outcome }) => outcome.result === 'answered')
+
+/** The store of that site, as it is now, never heard of it: it was put back to a copy of before. */
+export const isForgotten = (
+  { restores }: Evidence,
+  site: SiteName,
+  { startedMs, endedMs }: Draw | Fetch,
+): boolean =>
+  restores.some(
+    (restore) =>
+      restore.site === site && endedMs >= restore.copiedMs && startedMs <= restore.resumedMs,
+  )
 
 export const answeredFetches = ({ fetches }: Evidence): readonly Fetch[] =>
   fetches.filter(({ outcome }) => outcome.result === 'answered')

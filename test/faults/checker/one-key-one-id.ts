@@ -1,5 +1,6 @@
 import { type Check, type Evidence, type Violation, answeredDraws, breaking } from './evidence.ts'
 import type { Draw, Restore } from '../record.ts'
+import { isNotPromised } from './local-confirm.ts'
 
 interface Drawn {
   readonly keyId: string
@@ -25,9 +26,17 @@ const isAcross = ({ resumedMs }: Restore, one: Draw, other: Draw): boolean =>
   Math.min(one.endedMs, other.endedMs) < resumedMs &&
   Math.max(one.startedMs, other.startedMs) >= resumedMs
 
-const violationOf = ({ restores }: Evidence, one: Drawn, other: Drawn, what: string): Violation => {
-  const across = restores.some((restore) => isAcross(restore, one.draw, other.draw))
-  return (across ? p6 : p1)(`${what}: ${one.keyId} and ${other.keyId}`)
+const violationsOf = (
+  evidence: Evidence,
+  one: Drawn,
+  other: Drawn,
+  what: string,
+): readonly Violation[] => {
+  const across = evidence.restores.some((restore) => isAcross(restore, one.draw, other.draw))
+  const message = `${what}: ${one.keyId} and ${other.keyId}`
+  if (!across) return [p1(message)]
+  const [earlier] = [one.draw, other.draw].toSorted((a, b) => a.startedMs - b.startedMs)
+  return isNotPromised(evidence, 'P6', earlier ?? one.draw) ? [] : [p6(message)]
 }
 
 const keyIdsTwice = (evidence: Evidence, drawn: readonly Drawn[]): readonly Violation[] => {
@@ -35,7 +44,7 @@ const keyIdsTwice = (evidence: Evidence, drawn: readonly Drawn[]): readonly Viol
   return drawn.flatMap((key) => {
     const known = first.get(key.keyId)
     if (!known) first.set(key.keyId, key)
-    return known ? [violationOf(evidence, known, key, 'a key ID was issued twice')] : []
+    return known ? violationsOf(evidence, known, key, 'a key ID was issued twice') : []
   })
 }
 
@@ -44,7 +53,9 @@ const bytesTwice = (evidence: Evidence, drawn: readonly Drawn[]): readonly Viola
   const whole = [...byFingerprint.values()].flatMap(([first, ...others]) =>
     others
       .filter(({ keyId }) => keyId !== first?.keyId)
-      .map((other) => violationOf(evidence, first ?? other, other, 'the same bytes in two keys')),
+      .flatMap((other) =>
+        violationsOf(evidence, first ?? other, other, 'the same bytes in two keys'),
+      ),
   )
   return [...whole, ...overlaps(evidence, byFingerprint)]
 }
@@ -64,12 +75,12 @@ const overlaps = (
     }
   }
   const pairs = new Set([...owners.values()].map((found) => found.slice(0, 2).join(' ')))
-  return [...pairs].map((pair) => {
+  return [...pairs].flatMap((pair) => {
     const [one = '', other = ''] = pair.split(' ')
     const [first] = byFingerprint.get(one) ?? []
     const [second] = byFingerprint.get(other) ?? []
-    if (first && second) return violationOf(evidence, first, second, '8 bytes or more in two keys')
-    return p1(`bytes of ${(first ?? second)?.keyId ?? 'a key'} were seen in another answer`)
+    if (first && second) return violationsOf(evidence, first, second, '8 bytes or more in two keys')
+    return [p1(`bytes of ${(first ?? second)?.keyId ?? 'a key'} were seen in another answer`)]
   })
 }
 

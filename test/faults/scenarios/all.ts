@@ -1,5 +1,6 @@
 import type { Scenario } from '../scenario.ts'
 import { clock } from './clock.ts'
+import { confirmLocal } from './confirm-local.ts'
 import { diskFull, ioError } from './disk.ts'
 import { everyFsync } from './every-fsync.ts'
 import { freeze } from './freeze.ts'
@@ -10,6 +11,7 @@ import { messages, oneWay, partition } from './wire.ts'
 /** In the order in which they run. */
 export const SCENARIOS: readonly Scenario[] = [
   kill,
+  confirmLocal,
   everyFsync,
   partition,
   oneWay,

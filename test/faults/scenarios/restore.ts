@@ -31,33 +31,52 @@ const restoreByHand = async (stage: Stage, trial: Trial, sites: readonly SiteNam
   stage.note(`${DATABASE} of ${sites.join(' and ')} put back by hand`)
   for (const name of sites) await copyDatabase(lab.path(`copy-${name}`), lab.path(`kme-${name}`))
   const resumedMs = performance.now()
-  trial.recorder.restores.push(...sites.map((site) => ({ site, copiedMs, resumedMs })))
   stage.tally.recovered(await trial.recover())
+  const times = { copiedMs, resumedMs, agreedMs: performance.now() }
+  trial.recorder.restores.push(...sites.map((site) => ({ site, by: 'hand' as const, ...times })))
   await trial.load.more(60)
 }
 
-const command = async (words: readonly string[]): Promise<void> => {
+export const command = async (words: readonly string[]): Promise<void> => {
   const { code, err } = await runCli(words)
   if (code !== 0) throw new Error(`keyspring ${words.join(' ')} failed: ${err}`)
 }
 
-/** Backs one store up by the command, goes on, loses the KME, and restores it by the command. */
-const restoreByCommand = async (stage: Stage, trial: Trial, name: SiteName) => {
-  const { lab } = trial.pair
+/** Backs the store of one KME up by the command, which for that time stands still. */
+export const backUp = async (trial: Trial, name: SiteName, out: string): Promise<number> => {
   const site = trial.site(name)
-  const out = lab.path(`kme-${name}-${String(stage.dice.roll(2 ** 31))}.ksb`)
-  await trial.load.more(60 + stage.dice.roll(60))
   await site.end('SIGTERM')
   const copiedMs = performance.now()
   await command(['store', 'backup', '-c', site.configFile, '--out', out])
   await trial.recover()
-  await trial.load.more(100 + stage.dice.roll(100))
-  await site.end('SIGKILL')
+  return copiedMs
+}
+
+/** Restores the store of a KME that does not run, by the command, and starts it. */
+export const putBack = async (
+  stage: Stage,
+  trial: Trial,
+  name: SiteName,
+  backup: { readonly file: string; readonly copiedMs: number },
+): Promise<void> => {
+  const { configFile } = trial.site(name)
   stage.note(`store of ${name} restored from its backup`)
-  await command(['store', 'restore', '-c', site.configFile, '--from', out, '--replace'])
+  await command(['store', 'restore', '-c', configFile, '--from', backup.file, '--replace'])
   const resumedMs = performance.now()
-  trial.recorder.restores.push({ site: name, copiedMs, resumedMs })
   stage.tally.recovered(await trial.recover())
+  const { copiedMs } = backup
+  const agreedMs = performance.now()
+  trial.recorder.restores.push({ site: name, by: 'command', copiedMs, resumedMs, agreedMs })
+}
+
+/** Backs one store up by the command, goes on, loses the KME, and restores it by the command. */
+const restoreByCommand = async (stage: Stage, trial: Trial, name: SiteName) => {
+  const file = trial.pair.lab.path(`kme-${name}-${String(stage.dice.roll(2 ** 31))}.ksb`)
+  await trial.load.more(60 + stage.dice.roll(60))
+  const copiedMs = await backUp(trial, name, file)
+  await trial.load.more(100 + stage.dice.roll(100))
+  await trial.kill(name)
+  await putBack(stage, trial, name, { file, copiedMs })
   await trial.load.more(60)
 }
 

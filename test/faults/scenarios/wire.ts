@@ -1,59 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { KmeLab } from '../../helpers/kme-lab.ts'
-import type { SiteSpec } from '../../helpers/kme-site.ts'
 import type { Dice } from '../../links/chaos/dice.ts'
-import type { SiteName } from '../record.ts'
 import type { Scenario, Stage } from '../scenario.ts'
-import { type Behaviour, PeerProxy, faithful } from '../stage/peer-proxy.ts'
-import { Trial } from '../stage/trial.ts'
-
-/** By the KME that calls. */
-type Wire = Readonly<Record<SiteName, PeerProxy>>
-
-const SITE_OF: Readonly<Record<string, SiteName>> = { 'kme-a': 'a', 'kme-b': 'b' }
-
-const openWire = async (lab: KmeLab, opened: AsyncDisposableStack): Promise<Wire> => {
-  const a = await lab.certificate('kme', 'kme-a')
-  const b = await lab.certificate('kme', 'kme-b')
-  const wire = { a: await PeerProxy.open(b, a), b: await PeerProxy.open(a, b) }
-  opened.use(wire.a)
-  opened.use(wire.b)
-  return wire
-}
-
-/** Lets a KME call the proxy instead of its peer. */
-const through =
-  (wireOf: () => Wire) =>
-  (spec: SiteSpec): SiteSpec => {
-    const proxy = wireOf()[SITE_OF[spec.kmeId] ?? 'a']
-    const peers = (spec.peers ?? []) as readonly { readonly port: number }[]
-    proxy.targetPort = peers[0]?.port ?? 0
-    return { ...spec, peers: peers.map((peer) => ({ ...peer, port: proxy.port })) }
-  }
-
-const withWire = async (
-  stage: Stage,
-  work: (trial: Trial, wire: Wire) => Promise<void>,
-): Promise<void> => {
-  await using opened = new AsyncDisposableStack()
-  let wire: Wire | undefined
-  const wireOf = (): Wire => {
-    if (!wire) throw new TypeError('no wire yet')
-    return wire
-  }
-  await using trial = await Trial.start({
-    seed: stage.dice.roll(2 ** 31),
-    pair: { adapt: through(wireOf) },
-    prepare: async (lab) => {
-      wire = await openWire(lab, opened)
-      return null
-    },
-  })
-  trial.load.start()
-  await work(trial, wireOf())
-  await trial.load.more(50)
-  stage.tally.add(await trial.finish())
-}
+import { type Behaviour, faithful } from '../stage/peer-proxy.ts'
+import type { Trial } from '../stage/trial.ts'
+import { withWire } from '../stage/wired-trial.ts'
 
 const healed = async ({ tally }: Stage, trial: Trial): Promise<void> => {
   const healedMs = performance.now()

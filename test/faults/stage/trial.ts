@@ -15,7 +15,7 @@ import type { KmeSite } from '../../helpers/kme-site.ts'
 import { Dice } from '../../links/chaos/dice.ts'
 import { check } from '../checker/check.ts'
 import type { Evidence, StoreFacts, Violation } from '../checker/evidence.ts'
-import { type Leak, SITE_NAMES, type SiteName } from '../record.ts'
+import { DEFAULT_TERMS, type Leak, SITE_NAMES, type SiteName, type Terms } from '../record.ts'
 import { Recorder } from '../recorder.ts'
 import { LeakScan } from './leak-scan.ts'
 import { Load } from './load.ts'
@@ -36,6 +36,8 @@ const START_ATTEMPTS = 5
 const SIMULATOR = { secretKeyRateBps: 1_000_000, speedUp: 4, blockBytes: 16_384 }
 
 export interface TrialOptions {
+  /** What the link is configured to promise; default: `confirm: peer`, each key once. */
+  readonly terms?: Partial<Terms>
   readonly pair?: KmePairOptions
   readonly lab?: KmeLabOptions
   /** Chance of the load: the same dice, the same requests. */
@@ -174,6 +176,7 @@ export class Trial implements AsyncDisposable {
   async #evidence(): Promise<Evidence> {
     const { draws, fetches, restores, doubts, windows } = this.recorder
     return {
+      terms: { ...DEFAULT_TERMS, ...this.#options.terms },
       draws,
       fetches,
       restores,
@@ -243,6 +246,7 @@ const startIn = async (
       saesA: SAES.a,
       saesB: SAES.b,
       ...options.pair,
+      link: { ...options.terms, ...options.pair?.link },
       simulator: { ...SIMULATOR, ...options.pair?.simulator },
     })
     const trial = make(pair, await openSaes(pair, recorder), recorder)
