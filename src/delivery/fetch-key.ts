@@ -10,7 +10,7 @@ import type { Destination, LocalSae, SaeDirectory } from '../ports/destination.t
 import type { DeliveryStore } from '../ports/delivery-store.ts'
 import { KmeError } from '../errors.ts'
 import type { Moment } from '../model/moment.ts'
-import type { SaeId } from '../model/ids.ts'
+import type { LinkId, SaeId } from '../model/ids.ts'
 import { maxKeysPerRequest } from './key-limits.ts'
 import { wipe } from '../support/wipe.ts'
 
@@ -27,17 +27,9 @@ const sourceOf = (directory: SaeDirectory, masterId: SaeId): Destination | null 
   return location.kind === 'here' ? directory.localDestination() : null
 }
 
-interface FetchLimits {
-  readonly mostKeys: number
-  readonly redeliveryWindowMs: number
-}
-
 /** What the link says over which this master's keys come. */
-const limitsOf = (source: Destination | null): FetchLimits => {
-  if (source === null) return { mostKeys: MAX_KEYS_PER_DELIVERY, redeliveryWindowMs: 0 }
-  const { redeliveryWindowMs } = source.limits
-  return { mostKeys: maxKeysPerRequest(source.limits), redeliveryWindowMs }
-}
+const mostKeysOf = (source: Destination | null): number =>
+  source === null ? MAX_KEYS_PER_DELIVERY : maxKeysPerRequest(source.limits)
 
 /** @throws KmeError BAD_REQUEST */
 const checkKeyIds = (keyIds: readonly KeyId[], most: number): readonly KeyId[] => {
@@ -75,11 +67,16 @@ export const fetchKeys = async (
   { masterId, keyIds: asked }: FetchKeysRequest,
 ): Promise<FetchedKeys> => {
   const source = sourceOf(directory, masterId)
-  const { mostKeys, redeliveryWindowMs } = limitsOf(source)
-  const keyIds = checkKeyIds(asked, mostKeys)
+  const keyIds = checkKeyIds(asked, mostKeysOf(source))
   const keys: readonly KeyIdParts[] = keyIds.map(splitKeyId)
   const caller = { saeId: sae.saeId, registrationId: sae.registrationId }
-  const request = { sae: caller, masterSaeId: masterId, keys, redeliveryWindowMs }
+  const request = {
+    sae: caller,
+    masterSaeId: masterId,
+    keys,
+    // The master's keys may come over several links where it is registered here.
+    redeliveryWindowMs: (linkId: LinkId) => directory.redeliveryWindowMs(linkId),
+  }
   let result = await store.fetchKeys(request, now())
   // The master may have them before this KME was told.
   if (result.outcome === 'not-found' && source?.bring) {

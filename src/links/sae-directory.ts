@@ -1,7 +1,7 @@
 import type { Destination, LocalSae, SaeDirectory, SaeLocation } from '../ports/destination.ts'
 import type { Link } from './link.ts'
 import type { Observer } from '../ports/observer.ts'
-import type { SaeId } from '../model/ids.ts'
+import type { LinkId, SaeId } from '../model/ids.ts'
 
 export interface DirectoryParts {
   readonly saes: readonly LocalSae[]
@@ -18,6 +18,7 @@ export class Directory implements SaeDirectory {
   readonly #local: ReadonlyMap<SaeId, LocalSae>
   readonly #peerLinks: readonly Link[]
   readonly #selfLink: Link | null
+  readonly #links: readonly Link[]
   readonly #observer: Observer
   readonly #claimedTwice = new Set<SaeId>()
 
@@ -25,6 +26,7 @@ export class Directory implements SaeDirectory {
     this.#local = new Map(saes.map((sae) => [sae.saeId, sae]))
     this.#peerLinks = links.filter((link) => link.peerKmeId !== kmeId)
     this.#selfLink = links.find((link) => link.peerKmeId === kmeId) ?? null
+    this.#links = links
     this.#observer = observer
   }
 
@@ -34,6 +36,11 @@ export class Directory implements SaeDirectory {
 
   localDestination(): Destination | null {
     return this.#selfLink?.destination ?? null
+  }
+
+  redeliveryWindowMs(linkId: LinkId): number {
+    const link = this.#links.find((one) => one.linkId === linkId)
+    return link?.destination.limits.redeliveryWindowMs ?? 0
   }
 
   locate(saeId: SaeId): SaeLocation {

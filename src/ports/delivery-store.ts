@@ -153,8 +153,11 @@ export interface FetchRequest {
   readonly masterSaeId: SaeId
   /** No key twice. */
   readonly keys: readonly KeyIdParts[]
-  /** For how long the answer may be asked for again; absent or 0: never. */
-  readonly redeliveryWindowMs?: number
+  /**
+   * For how long an answer with keys of that link may be asked for again, 0: never; the shortest
+   * counts where keys are of several. Absent: never.
+   */
+  readonly redeliveryWindowMs?: (linkId: LinkId) => number
 }
 
 export type FetchedKeys =

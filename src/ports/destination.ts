@@ -1,4 +1,4 @@
-import type { KmeId, SaeId } from '../model/ids.ts'
+import type { KmeId, LinkId, SaeId } from '../model/ids.ts'
 import type { RegisteredSae } from '../model/delivery.ts'
 import type { DeliveryId } from '../model/key-id.ts'
 
@@ -72,6 +72,8 @@ export interface SaeDirectory {
   locate(saeId: SaeId): SaeLocation
   /** The destination for deliveries whose slaves are all registered here, if one is configured. */
   localDestination(): Destination | null
+  /** Of the link's deliveries: for how long an answer with their keys may be asked for again. */
+  redeliveryWindowMs(linkId: LinkId): number
 }
 
 export interface LocalSae extends RegisteredSae {

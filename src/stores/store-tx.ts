@@ -179,7 +179,7 @@ export interface StoreTx {
   listEndedRedeliveries(runningMs: number, limit: number): readonly number[]
   /** Lowest `endsMs`, or null. */
   nextRedeliveryEnd(): number | null
-  /** Every window starts anew, and still ends with the keys' life. */
+  /** Every window that is open starts anew, and still ends with the keys' life. */
   restartRedeliveries(runningMs: number): void
   /** Every row and its bytes. */
   clearRedeliveries(): void

@@ -2,7 +2,16 @@ import { describe, expect, test } from '@jest/globals'
 import { EMPTY_RECORD, verifyChain } from '../../src/audit/chain.ts'
 import type { Delivery, RegisteredSae } from '../../src/model/delivery.ts'
 import type { FetchedKeys } from '../../src/ports/delivery-store.ts'
-import { at, confirmOf, IDS, withEnds, type End, type Ends, type OpenStore } from './store-ends.ts'
+import {
+  at,
+  confirmOf,
+  IDS,
+  LINK,
+  withEnds,
+  type End,
+  type Ends,
+  type OpenStore,
+} from './store-ends.ts'
 
 const WINDOW_MS = 30
 const NOT_FOUND = { outcome: 'not-found' }
@@ -25,7 +34,7 @@ const ask = (
       sae,
       masterSaeId: master,
       keys: keys.map(([{ deliveryId }, index]) => ({ deliveryId, index })),
-      redeliveryWindowMs: windowMs,
+      redeliveryWindowMs: () => windowMs,
     },
     at(nowMs),
   )
@@ -119,6 +128,37 @@ export const describeRedelivery = (open: OpenStore): void => {
       })
     })
 
+    test('the window is that of the link that the keys come from, for slaves at either end', async () => {
+      await withEnds(open, async (ends) => {
+        const { verifier, follower } = ends
+        await ends.fill(20_032)
+        const [here] = verifier.saes
+        const [there] = follower.saes
+        if (!here || !there) throw new Error('not registered')
+        const delivery = verifier.delivery(0, { keyCount: 1 })
+        const created = { delivery, localSlaves: [here], remoteSlaves: [there] }
+        await verifier.commit([{ ...created, remoteKmeId: IDS.follower }])
+        await ends.confirm(verifier, [confirmOf(delivery, [there])])
+        for (const [end, sae] of [[verifier, here] as const, [follower, there] as const]) {
+          const asked: string[] = []
+          const answer = await end.store.fetchKeys(
+            {
+              sae,
+              masterSaeId: 'verifier-1',
+              keys: [{ deliveryId: delivery.deliveryId, index: 0 }],
+              redeliveryWindowMs(linkId) {
+                asked.push(linkId)
+                return 12
+              },
+            },
+            at(1),
+          )
+          expect(answer).toMatchObject({ outcome: 'fetched', redeliveryWindowMs: 12 })
+          expect(asked).toEqual([LINK])
+        }
+      })
+    })
+
     test('without a window, what was answered is answered no more', async () => {
       await withEnds(open, async (ends) => {
         const held = await hold(ends)
@@ -174,13 +214,34 @@ export const describeRedelivery = (open: OpenStore): void => {
       })
     })
 
-    test('windows start anew after a restart, within the life of the keys', async () => {
+    test('windows start anew after a restart, also one that comes back before the fetch', async () => {
+      await withEnds(open, async (ends) => {
+        const held = await hold(ends)
+        const { follower, first: sae, one } = held
+        await ask(follower, [[one, 0]], { sae }, 40)
+        // Running time is saved late.
+        await follower.store.restartRedelivery(at(35))
+        expect(await ask(follower, [[one, 0]], { sae }, 64)).toEqual(given(held, [0]))
+        expect(await ask(follower, [[one, 0]], { sae }, 65)).toEqual(NOT_FOUND)
+      })
+    })
+
+    test('a window that was over stays so when the process starts, though its answer is not erased yet', async () => {
+      await withEnds(open, async (ends) => {
+        const { follower, first: sae, one } = await hold(ends)
+        await ask(follower, [[one, 0]], { sae }, 1)
+        await follower.store.restartRedelivery(at(31))
+        expect(await ask(follower, [[one, 0]], { sae }, 31)).toEqual(NOT_FOUND)
+        expect(await follower.store.nextExpiry()).toBe(31)
+      })
+    })
+
+    test('windows start anew after a restart within the life of the keys', async () => {
       await withEnds(open, async (ends) => {
         const held = await hold(ends)
         const { follower, first: sae, one, two } = held
-        await ask(follower, [[one, 0]], { sae }, 1)
-        await ask(follower, [[two, 0]], { sae }, 1)
-        // Running time is saved late: the process may come back some time before the fetch, or after.
+        await ask(follower, [[one, 0]], { sae }, 28)
+        await ask(follower, [[two, 0]], { sae }, 28)
         await follower.store.restartRedelivery(at(55))
         expect(await ask(follower, [[two, 0]], { sae }, 59)).toEqual(given(held, [2]))
         expect(await ask(follower, [[two, 0]], { sae }, 60)).toEqual(NOT_FOUND)

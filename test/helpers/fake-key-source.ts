@@ -11,6 +11,7 @@ import type {
 } from '../../src/ports/destination.ts'
 
 interface HeldDelivery {
+  readonly linkId: string
   readonly master: string
   readonly slaves: ReadonlySet<string>
   readonly keyLengthBytes: number
@@ -32,8 +33,14 @@ export class FakeKeyStore implements Pick<DeliveryStore, 'fetchKeys'> {
     return open
   }
 
-  hold(deliveryId: Buffer, request: IssueRequest, material: Buffer, expiresMs: number): void {
+  hold(
+    deliveryId: Buffer,
+    request: IssueRequest,
+    material: Buffer,
+    { linkId, expiresMs }: Pick<HeldDelivery, 'linkId' | 'expiresMs'>,
+  ): void {
     this.#held.set(deliveryId.toString('hex'), {
+      linkId,
       master: request.master.saeId,
       slaves: new Set(request.localSlaves.map(({ saeId }) => saeId)),
       keyLengthBytes: request.keyLengthBytes,
@@ -47,7 +54,13 @@ export class FakeKeyStore implements Pick<DeliveryStore, 'fetchKeys'> {
   readonly #answers = new Map<string, FetchedKeys & { readonly outcome: 'fetched' }>()
 
   async fetchKeys(request: FetchRequest, moment: Moment): Promise<FetchedKeys> {
-    const { redeliveryWindowMs = 0, ...asked } = request
+    const { redeliveryWindowMs: windowOf, ...asked } = request
+    const redeliveryWindowMs = Math.min(
+      ...request.keys.map(({ deliveryId }) => {
+        const held = this.#held.get(deliveryId.toString('hex'))
+        return held ? (windowOf?.(held.linkId) ?? 0) : 0
+      }),
+    )
     const name = JSON.stringify(asked)
     const answer = this.#answers.get(name) ?? this.#fetch(request, moment)
     if (answer.outcome !== 'fetched' || redeliveryWindowMs === 0) return answer
@@ -145,7 +158,7 @@ export class FakeDestination implements Destination {
     const deliveryId = makeDeliveryId(this.#issued, randomBytes(10))
     const material = randomBytes(lengthBytes)
     const expiresMs = this.#now().runningMs + this.limits.keyLifetimeMs
-    this.#store.hold(deliveryId, request, material, expiresMs)
+    this.#store.hold(deliveryId, request, material, { linkId: this.targetKmeId, expiresMs })
     this.handedOut.push(material)
     return { deliveryId, material }
   }

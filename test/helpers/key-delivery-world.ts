@@ -15,7 +15,7 @@ const LOOPBACK: LocalSae = { saeId: 'sae-loop', registrationId: '9'.repeat(32), 
 
 /**
  * KME kme-a with SAEs sae-a to sae-d and sae-loop, a link with itself, and links with kme-b (sae-r1,
- * sae-r2) and kme-c (sae-q). Of sae-late nobody knows yet where it is, and two KMEs claim sae-twice.
+ * sae-r2) and kme-c (sae-q); a link has the name of the KME at its other end. Of sae-late nobody knows yet where it is, and two KMEs claim sae-twice.
  */
 export class KeyDeliveryWorld {
   runningMs = 0
@@ -31,6 +31,9 @@ export class KeyDeliveryWorld {
     local: (saeId) => [...LOCAL, LOOPBACK].find((sae) => sae.saeId === saeId) ?? null,
     locate: (saeId) => this.#locate(saeId),
     localDestination: () => this.localDestination,
+    redeliveryWindowMs: (linkId) =>
+      [this.here, this.overB, this.overC].find(({ targetKmeId }) => targetKmeId === linkId)?.limits
+        .redeliveryWindowMs ?? 0,
   }
   readonly delivery = new KeyDelivery({
     kmeId: 'kme-a',

@@ -7,11 +7,11 @@ const REGISTRATION = '0'.repeat(32)
 const own = { saeId: 'own', registrationId: REGISTRATION, loopback: false }
 
 /** A link whose peer has told these SAEs; undefined: no list ever came. */
-const linkTo = (peerKmeId: string, saes?: readonly string[]) =>
+const linkTo = (peerKmeId: string, saes?: readonly string[], redeliveryWindowMs = 0) =>
   ({
     linkId: `to-${peerKmeId}`,
     peerKmeId,
-    destination: { targetKmeId: peerKmeId },
+    destination: { targetKmeId: peerKmeId, limits: { redeliveryWindowMs } },
     peerSae: (saeId: string) =>
       saes && (saes.includes(saeId) ? { saeId, registrationId: REGISTRATION } : null),
   }) as unknown as Link
@@ -28,6 +28,12 @@ describe('the directory of SAEs', () => {
     expect(directory.locate('own')).toEqual({ kind: 'here', sae: own })
     directory.listChanged(link)
     expect(observer.names()).toEqual(['sae-claimed-twice'])
+  })
+
+  test('knows the redelivery window of each link, also of that of the KME with itself', () => {
+    const { directory } = directoryOf([linkTo('b', [], 2_000), linkTo('kme', [], 3_000)])
+    const windows = ['to-b', 'to-kme', 'to-c'].map((linkId) => directory.redeliveryWindowMs(linkId))
+    expect(windows).toEqual([2_000, 3_000, 0])
   })
 
   test('finds an SAE at the one peer that has it registered', () => {

@@ -125,7 +125,7 @@ test('an answer that may be asked for again is in no file any more once its wind
   // More than a page, so that some of it lies in overflow pages.
   const { deliveryId, bytes } = await deliver(store, write, 0, 200, [slave!], master!)
   const keys = Array.from({ length: 200 }, (_, index) => ({ deliveryId, index }))
-  const request = { sae: slave!, masterSaeId: 'master', keys, redeliveryWindowMs: 100 }
+  const request = { sae: slave!, masterSaeId: 'master', keys, redeliveryWindowMs: () => 100 }
   await store.fetchKeys(request, NOW)
   await store.close()
   const sealed = sealedNow()

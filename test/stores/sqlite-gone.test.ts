@@ -161,7 +161,12 @@ const fetchAll = async (
 ): Promise<void> => {
   const keys = Array.from({ length: keyCount }, (_, index) => ({ deliveryId, index }))
   for (const sae of saes) {
-    const request = { sae, masterSaeId: 'verifier-1', keys, redeliveryWindowMs }
+    const request = {
+      sae,
+      masterSaeId: 'verifier-1',
+      keys,
+      redeliveryWindowMs: () => redeliveryWindowMs,
+    }
     expect((await store.fetchKeys(request, at(1))).outcome).toBe('fetched')
   }
 }

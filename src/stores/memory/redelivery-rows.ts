@@ -40,6 +40,7 @@ export const redeliveryRows = (tables: MemoryTables): RedeliveryRows => ({
   },
   restartRedeliveries: (runningMs) => {
     for (const row of tables.redeliveries.values()) {
+      if (row.endsMs <= runningMs) continue
       const endsMs = Math.min(runningMs + row.windowMs, row.expiresMs)
       tables.redeliveries.set(row.seq, { ...row, endsMs })
     }

@@ -35,17 +35,23 @@ export const fetchKeys = (tx: StoreTx, request: FetchRequest, moment: Moment): F
     return repeatAnswer(tx, request, [...rows.values()], moment) ?? { outcome: 'not-found' }
   }
   const keys = takeAll(tx, wanted, moment)
-  const { redeliveryWindowMs = 0 } = request
-  if (redeliveryWindowMs === 0) return { outcome: 'fetched', keys }
+  const deliveries = [...rows.values()].filter((row) => row !== null)
+  const windowMs = windowOf(request, deliveries)
+  if (windowMs === 0) return { outcome: 'fetched', keys }
   try {
-    const deliveries = [...rows.values()].filter((row) => row !== null)
-    keepAnswer(tx, { ...request, redeliveryWindowMs }, deliveries, keys, moment)
-    return { outcome: 'fetched', keys, redeliveryWindowMs }
+    keepAnswer(tx, { ...request, windowMs }, deliveries, keys, moment)
+    return { outcome: 'fetched', keys, redeliveryWindowMs: windowMs }
   } catch (error) {
     wipe(...keys)
     throw error
   }
 }
+
+const windowOf = (
+  { redeliveryWindowMs }: FetchRequest,
+  deliveries: readonly DeliveryRow[],
+): number =>
+  redeliveryWindowMs ? Math.min(...deliveries.map(({ linkId }) => redeliveryWindowMs(linkId))) : 0
 
 const find = (
   { sae, masterSaeId }: FetchRequest,

@@ -22,12 +22,12 @@ const digestOf = ({ sae, masterSaeId, keys }: FetchRequest): Buffer => {
 /** Keeps the answer to a request that has just been answered for the first time. */
 export const keepAnswer = (
   tx: StoreTx,
-  request: FetchRequest & { readonly redeliveryWindowMs: number },
+  request: FetchRequest & { readonly windowMs: number },
   rows: readonly DeliveryRow[],
   keys: readonly Buffer[],
   { runningMs }: Moment,
 ): void => {
-  const windowMs = request.redeliveryWindowMs
+  const { windowMs } = request
   const expiresMs = Math.min(...rows.map((row) => row.expiresMs))
   const endsMs = Math.min(runningMs + windowMs, expiresMs)
   const keyLengths = keys.map((key) => key.length)

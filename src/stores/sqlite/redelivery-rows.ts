@@ -46,7 +46,9 @@ export const redeliveryRows = (context: RowContext): RedeliveryRows => {
   const soonest = db.prepare<{ ends_ms: number | null }>(
     'SELECT min(ends_ms) AS ends_ms FROM redelivery',
   )
-  const restart = db.prepare('UPDATE redelivery SET ends_ms = min(? + window_ms, expires_ms)')
+  const restart = db.prepare(
+    'UPDATE redelivery SET ends_ms = min(? + window_ms, expires_ms) WHERE ends_ms > ?',
+  )
   const clear = ['redelivery_material', 'redelivery'].map((table) =>
     db.prepare(`DELETE FROM ${table}`),
   )
@@ -69,7 +71,7 @@ export const redeliveryRows = (context: RowContext): RedeliveryRows => {
     listEndedRedeliveries: (runningMs, limit) => ended.all(runningMs, limit).map(({ seq }) => seq),
     nextRedeliveryEnd: () => soonest.get()?.ends_ms ?? null,
     restartRedeliveries(runningMs) {
-      restart.run(runningMs)
+      restart.run(runningMs, runningMs)
     },
     clearRedeliveries() {
       for (const table of clear) table.run()
