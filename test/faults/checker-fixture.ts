@@ -173,6 +173,7 @@ export const evidenceOf = (world: World, changes: Partial<Evidence> = {}): Evide
   fetches: world.fetches,
   restores: [],
   doubts: [],
+  starts: [],
   windows: world.recorder.windows,
   stores: { a: factsOf(world, 'a'), b: factsOf(world, 'b') },
   leaks: [],

@@ -158,10 +158,25 @@ describe('P3, only the named, each once', () => {
   test('is broken by a slave that got a key twice', () => {
     expect(
       broken((world) => {
-        world.fetches.push({ ...first(world.fetches) })
+        const fetch = first(world.fetches)
+        world.fetches.push({ ...fetch })
+        const row = first(world.audit.b.filter(({ action }) => action === 'fetched'))
+        world.audit.b.push({ ...row, sequence: world.audit.b.length + 1 })
         return undefined
       }),
     ).toEqual(['P3'])
+  })
+
+  test('is broken by a key that was taken twice, whoever saw an answer, or repeated without a window', () => {
+    for (const action of ['fetched', 'redelivered'] as const) {
+      expect(
+        broken((world) => {
+          const row = first(world.audit.b.filter((one) => one.action === 'fetched'))
+          world.audit.b.push({ ...row, action, sequence: world.audit.b.length + 1 })
+          return undefined
+        }),
+      ).toEqual(['P3'])
+    }
   })
 
   test('is broken by a key that was handed out as another master’s', () => {

@@ -13,10 +13,10 @@ import {
   goodWorld,
   randomKey,
 } from './checker-fixture.ts'
-import type { Restore, SiteName } from './record.ts'
+import { DEFAULT_TERMS, type Restore, type SiteName } from './record.ts'
 
-const LOCAL = { confirm: 'local' } as const
-const PEER = { confirm: 'peer' } as const
+const PEER = DEFAULT_TERMS
+const LOCAL = { ...DEFAULT_TERMS, confirm: 'local' } as const
 
 /** Of the first draw of the good world, from a1 to b1. */
 const FIRST_ENDED_MS = 10

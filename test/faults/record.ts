@@ -58,9 +58,18 @@ export interface Fetch extends CallTimes {
 /** What the configuration of the link promises more or less than the default. */
 export interface Terms {
   readonly confirm: 'peer' | 'local'
+  /** For how long the very same *Get key with key IDs* gets the same answer; 0: never again. */
+  readonly redeliveryWindowS: number
 }
 
-export const DEFAULT_TERMS: Terms = { confirm: 'peer' }
+export const DEFAULT_TERMS: Terms = { confirm: 'peer', redeliveryWindowS: 0 }
+
+/** A KME that did not run was started, and delivered keys from `readyMs` on. */
+export interface Start {
+  readonly site: SiteName
+  readonly launchedMs: number
+  readonly readyMs: number
+}
 
 /**
  * A store that was put back to what it was at `copiedMs`, and ran again from `resumedMs` on; from

@@ -1,7 +1,7 @@
 import type { KeyMessage } from '../../src/etsi014/messages.ts'
 import { wipe } from '../../src/support/wipe.ts'
 import { Fingerprinter } from './fingerprint.ts'
-import type { Doubt, Draw, Fetch, KeySeen, Outcome, Restore } from './record.ts'
+import type { Doubt, Draw, Fetch, KeySeen, Outcome, Restore, Start } from './record.ts'
 
 export interface Answer {
   readonly outcome: Outcome
@@ -14,6 +14,7 @@ export class Recorder {
   readonly fetches: Fetch[] = []
   readonly restores: Restore[] = []
   readonly doubts: Doubt[] = []
+  readonly starts: Start[] = []
   /** By fingerprint: the windows of every key that was seen. */
   readonly windows = new Map<string, BigUint64Array>()
   readonly fingerprinter = new Fingerprinter()

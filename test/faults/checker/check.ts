@@ -1,5 +1,6 @@
 import { checkBooksBalance, checkStores } from './books-balance.ts'
 import { checkDurableFirst } from './durable-first.ts'
+import { checkEachOnce } from './each-once.ts'
 import { checkEverySlaveCan } from './every-slave-can.ts'
 import { checkIssuedOnce } from './one-key-one-id.ts'
 import { checkOnlyTheNamed } from './only-the-named.ts'
@@ -35,6 +36,7 @@ const CHECKS: readonly Check[] = [
   checkIssuedOnce,
   checkSameBytes,
   checkOnlyTheNamed,
+  checkEachOnce,
   checkEverySlaveCan,
   checkDurableFirst,
   checkNothingLeaks,

@@ -10,7 +10,7 @@ import {
   isForgotten,
 } from './evidence.ts'
 import { isNotPromised } from './local-confirm.ts'
-import type { Draw, Fetch, SiteName } from '../record.ts'
+import type { Draw, SiteName } from '../record.ts'
 
 const p5 = breaking('P5')
 
@@ -42,7 +42,7 @@ export const checkDurableFirst: Check = (evidence) => {
   }
   return [
     ...answeredDraws(evidence).flatMap((draw) => drawProblems(evidence, books, draw)),
-    ...answeredFetches(evidence).flatMap((fetch) => fetchProblems(evidence, books, fetch)),
+    ...fetchProblems(evidence, books),
   ]
 }
 
@@ -80,16 +80,25 @@ const ownProblems = (books: Books, draw: Draw, deliveryId: string): readonly Vio
   ]
 }
 
-const fetchProblems = (evidence: Evidence, books: Books, fetch: Fetch): readonly Violation[] => {
-  if (isForgotten(evidence, fetch.site, fetch)) return []
-  const byDelivery = Map.groupBy(fetch.keys, ({ keyId }) => deliveryOf(keyId))
-  return [...byDelivery].flatMap(([deliveryId, keys]) => {
-    const rows = books[fetch.site]
-      .of('fetched', deliveryId)
-      .filter(({ saes }) => saes.includes(fetch.saeId))
+/** Each answer has its row: the first `fetched`, those in the redelivery window `redelivered`. */
+const fetchProblems = (evidence: Evidence, books: Books): readonly Violation[] => {
+  const answers = answeredFetches(evidence)
+    .filter((fetch) => !isForgotten(evidence, fetch.site, fetch))
+    .flatMap(({ site, saeId, keys }) => keys.map(({ keyId }) => ({ site, saeId, keyId })))
+  const byName = Map.groupBy(
+    answers,
+    ({ site, saeId, keyId }) => `${site} ${saeId} ${deliveryOf(keyId)}`,
+  )
+  return [...byName.values()].flatMap((given) => {
+    const [{ site, saeId, keyId } = { site: 'a' as SiteName, saeId: '', keyId: '' }] = given
+    const deliveryId = deliveryOf(keyId)
+    const rows = [
+      ...books[site].of('fetched', deliveryId),
+      ...books[site].of('redelivered', deliveryId),
+    ].filter(({ saes }) => saes.includes(saeId))
     const count = rows.reduce((sum, { keyCount }) => sum + keyCount, 0)
-    return count >= keys.length
+    return count >= given.length
       ? []
-      : [p5(`${deliveryId}: ${fetch.saeId} fetched it, but the audit of ${fetch.site} has not`)]
+      : [p5(`${deliveryId}: ${saeId} has ${given.length} keys, the audit of ${site} says ${count}`)]
   })
 }

@@ -1,11 +1,13 @@
 import { type Check, type Evidence, type Violation, answeredDraws, breaking } from './evidence.ts'
 import type { Draw, Fetch, SlaveNamed } from '../record.ts'
 import { isNotPromised } from './local-confirm.ts'
+import { mustBeRepeated } from './redelivery.ts'
 
 const p4 = breaking('P4')
 
 /**
- * P4: what a master received, each slave can fetch. A fetch whose answer was lost counts as fetched,
+ * P4: what a master received, each slave can fetch. A fetch whose answer was lost counts as fetched
+ * unless it was asked for again in the redelivery window,
  * and so does one that was refused while nobody could know what the store had taken; what was drawn
  * before a restore of the slave's KME is not promised.
  */
@@ -50,12 +52,19 @@ const isInDoubt = ({ doubts }: Evidence, { site, startedMs, endedMs }: Fetch): b
 const PASSING = new Set(['NOT_READY'])
 
 const problemOf = (evidence: Evidence, tries: readonly Fetch[]): readonly string[] => {
+  let lost: Fetch | null = null
   for (const fetch of tries) {
     const { outcome } = fetch
-    if (outcome.result === 'answered' || outcome.result === 'lost') return []
+    if (outcome.result === 'answered') return []
+    if (outcome.result === 'lost') lost ??= fetch
     if (outcome.result !== 'refused') continue
     if (isInDoubt(evidence, fetch)) return []
-    if (!PASSING.has(outcome.code)) return [`was refused (${outcome.code}) when it asked for`]
+    if (PASSING.has(outcome.code)) continue
+    if (!lost) return [`was refused (${outcome.code}) when it asked for`]
+    return mustBeRepeated(evidence, lost, fetch)
+      ? ['lost the answer and was refused it in the redelivery window:']
+      : []
   }
+  if (lost) return []
   return [tries.length === 0 ? 'never asked for' : 'never got an answer for']
 }

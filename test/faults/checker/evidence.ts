@@ -2,7 +2,7 @@ import type { AuditEntry } from '../../../src/ports/audit.ts'
 import type { Ledger } from '../../../src/model/ledger.ts'
 import type { Epoch, LaneName, LaneState } from '../../../src/model/lane.ts'
 import type { LedgerRecount } from '../../../src/ports/lane-store.ts'
-import type { Doubt, Draw, Fetch, Leak, Restore, SiteName, Terms } from '../record.ts'
+import type { Doubt, Draw, Fetch, Leak, Restore, SiteName, Start, Terms } from '../record.ts'
 
 /** What the store of one site holds after the KMEs were stopped in order. */
 export interface StoreFacts {
@@ -25,6 +25,7 @@ export interface Evidence {
   readonly fetches: readonly Fetch[]
   readonly restores: readonly Restore[]
   readonly doubts: readonly Doubt[]
+  readonly starts: readonly Start[]
   /** By fingerprint. */
   readonly windows: ReadonlyMap<string, BigUint64Array>
   readonly stores: Readonly<Record<SiteName, StoreFacts>>

@@ -5,6 +5,7 @@ import { diskFull, ioError } from './disk.ts'
 import { everyFsync } from './every-fsync.ts'
 import { freeze } from './freeze.ts'
 import { kill } from './kill.ts'
+import { redelivery } from './redelivery.ts'
 import { restoreBoth, restoreCommand, restoreOne } from './restore.ts'
 import { messages, oneWay, partition } from './wire.ts'
 
@@ -12,6 +13,7 @@ import { messages, oneWay, partition } from './wire.ts'
 export const SCENARIOS: readonly Scenario[] = [
   kill,
   confirmLocal,
+  redelivery,
   everyFsync,
   partition,
   oneWay,

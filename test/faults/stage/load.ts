@@ -15,11 +15,33 @@ const PUT_OFF_ONCE_IN = 4
 const INTRUDE_ONCE_IN = 12
 const DRAIN_MS = 120_000
 
+/** So often somebody asks again for what was answered, where that gets nothing. */
+const ASK_AGAIN_ONCE_IN = 12
+/** So often where it may get the same, and so often when that is over. */
+const REPEAT_ONCE_IN = 3
+const REPEAT_LATE_ONCE_IN = 4
+/** That late, in redelivery windows. */
+const LATE_WINDOWS = 1.4
+
 /** Keys that one slave has not got yet. */
 interface Due {
   readonly slave: Sae
   readonly masterId: string
   readonly keyIds: readonly string[]
+  /** All that the delivery names. */
+  readonly named: ReadonlySet<string>
+}
+
+/** To be asked for again, then. */
+interface Again {
+  readonly due: Due
+  readonly atMs: number
+}
+
+export interface LoadOptions {
+  readonly diceOf: (saeId: string) => Dice
+  /** 0: there is none. */
+  readonly redeliveryWindowMs: number
 }
 
 /** Draws keys as one master and fetches them as their slaves, one call after the other. */
@@ -30,11 +52,19 @@ class Player {
   readonly #counted: () => void
   readonly #later: Due[] = []
   readonly #due: Due[] = []
+  readonly #windowMs: number
+  #again: Again[] = []
 
-  constructor(master: Sae, others: readonly Sae[], dice: Dice, counted: () => void) {
+  constructor(
+    master: Sae,
+    others: readonly Sae[],
+    { diceOf, redeliveryWindowMs }: LoadOptions,
+    counted: () => void,
+  ) {
     this.#master = master
     this.#others = others
-    this.#dice = dice
+    this.#dice = diceOf(master.saeId)
+    this.#windowMs = redeliveryWindowMs
     this.#counted = counted
   }
 
@@ -44,6 +74,7 @@ class Player {
       await this.#draw()
       const due = this.#due.splice(0)
       for (const one of due) if (!(await this.#fetch(one))) this.#due.push(one)
+      await this.#askLate()
     }
   }
 
@@ -56,6 +87,10 @@ class Player {
       for (const one of due) if (!(await this.#fetch(one))) this.#due.push(one)
       if (this.#due.length > 0) await sleep(RETRY_MS)
     }
+    while (this.#again.length > 0) {
+      await sleep(RETRY_MS)
+      await this.#askLate()
+    }
   }
 
   async #draw(): Promise<void> {
@@ -67,34 +102,62 @@ class Player {
     }
     this.#counted()
     const keyIds = keys.map(({ keyId }) => keyId)
-    for (const { saeId } of request.slaves) this.#plan(saeId, keyIds)
-    if (this.#dice.once(INTRUDE_ONCE_IN)) await this.#intrude(request, keyIds)
+    const named = new Set(request.slaves.map(({ saeId }) => saeId))
+    for (const saeId of named) this.#plan(saeId, keyIds, named)
+    if (this.#dice.once(INTRUDE_ONCE_IN)) await this.#intrude(named, keyIds.slice(0, 1))
   }
 
   /** All at once, or in two parts. */
-  #plan(saeId: string, keyIds: readonly string[]): void {
+  #plan(saeId: string, keyIds: readonly string[], named: ReadonlySet<string>): void {
     const slave = this.#others.find((one) => one.saeId === saeId)
     if (!slave) throw new TypeError(`no SAE ${saeId}`)
     const list = this.#dice.once(PUT_OFF_ONCE_IN) ? this.#later : this.#due
     const cut = keyIds.length > 1 && this.#dice.once(2) ? this.#dice.roll(keyIds.length) : 0
     const parts = [keyIds.slice(0, cut), keyIds.slice(cut)].filter(({ length }) => length > 0)
     const masterId = this.#master.saeId
-    list.push(...parts.map((part) => ({ slave, masterId, keyIds: part })))
+    list.push(...parts.map((part) => ({ slave, masterId, keyIds: part, named })))
   }
 
   /** Whether nothing more can come of it. */
-  async #fetch({ slave, masterId, keyIds }: Due): Promise<boolean> {
-    const { outcome } = await slave.fetch(masterId, keyIds)
-    if (outcome.result === 'answered') this.#counted()
+  async #fetch(due: Due): Promise<boolean> {
+    const { outcome } = await due.slave.fetch(due.masterId, due.keyIds)
+    if (outcome.result === 'answered') {
+      this.#counted()
+      await this.#askAgain(due)
+    }
     const isDefinite = outcome.result === 'refused' && outcome.code !== 'NOT_READY'
     return outcome.result === 'answered' || outcome.result === 'broken' || isDefinite
   }
 
-  async #intrude({ slaves }: DrawRequest, keyIds: readonly string[]): Promise<void> {
-    const named = new Set(slaves.map(({ saeId }) => saeId))
+  /** The same once more, and what must get nothing although it is much like it. */
+  async #askAgain(due: Due): Promise<void> {
+    const { slave, masterId, keyIds, named } = due
+    if (this.#windowMs === 0) {
+      if (this.#dice.once(ASK_AGAIN_ONCE_IN)) await slave.fetch(masterId, keyIds)
+      return
+    }
+    if (this.#dice.once(REPEAT_ONCE_IN)) await slave.fetch(masterId, keyIds)
+    if (this.#dice.once(ASK_AGAIN_ONCE_IN)) await this.#intrude(named, keyIds)
+    if (this.#dice.once(ASK_AGAIN_ONCE_IN) && keyIds.length > 1) {
+      const other = this.#dice.once(2) ? keyIds.toReversed() : keyIds.slice(1)
+      await slave.fetch(masterId, other)
+    }
+    if (!this.#dice.once(REPEAT_LATE_ONCE_IN)) return
+    this.#again.push({ due, atMs: performance.now() + LATE_WINDOWS * this.#windowMs })
+  }
+
+  /** When the window is over; or at the end, whenever that is. */
+  async #askLate(): Promise<void> {
+    const nowMs = performance.now()
+    const late = this.#again.filter(({ atMs }) => atMs <= nowMs)
+    this.#again = this.#again.filter(({ atMs }) => atMs > nowMs)
+    for (const { due } of late) await due.slave.fetch(due.masterId, due.keyIds)
+  }
+
+  async #intrude(named: ReadonlySet<string>, keyIds: readonly string[]): Promise<void> {
     const strangers = [this.#master, ...this.#others].filter(({ saeId }) => !named.has(saeId))
     const stranger = strangers[this.#dice.roll(strangers.length)]
-    await stranger?.fetch(this.#master.saeId, keyIds.slice(0, 1))
+    await stranger?.fetch(this.#master.saeId, keyIds)
   }
 
   /** One slave at the other site, and by chance others here and there. */
@@ -133,14 +196,14 @@ export class Load {
   #playing: Promise<unknown> = Promise.resolve()
   readonly #waiting = new Set<() => void>()
 
-  constructor(saes: readonly Sae[], diceOf: (saeId: string) => Dice) {
+  constructor(saes: readonly Sae[], options: LoadOptions) {
     const counted = (): void => {
       this.#operations += 1
       for (const wake of this.#waiting) wake()
     }
     this.#players = saes.map((master) => {
       const others = saes.filter((one) => one !== master)
-      return new Player(master, others, diceOf(master.saeId), counted)
+      return new Player(master, others, options, counted)
     })
   }
 

@@ -82,7 +82,11 @@ export class Trial implements AsyncDisposable {
     this.saes = saes
     this.recorder = recorder
     this.#options = options
-    this.load = new Load(saes, (saeId) => new Dice(options.seed + hashOf(saeId)))
+    const { redeliveryWindowS } = { ...DEFAULT_TERMS, ...options.terms }
+    this.load = new Load(saes, {
+      diceOf: (saeId) => new Dice(options.seed + hashOf(saeId)),
+      redeliveryWindowMs: redeliveryWindowS * 1000,
+    })
     this.#forget = onEarlyEnd(() => this[Symbol.asyncDispose]())
   }
 
@@ -115,14 +119,15 @@ export class Trial implements AsyncDisposable {
 
   /** Starts KMEs that do not run, and waits until both sites deliver keys: how long that took. */
   async recover(options: Omit<KmeProcessOptions, 'endWithParent'> = {}): Promise<number> {
-    const startedMs = performance.now()
-    for (const name of SITE_NAMES) {
-      const site = this.site(name)
-      if (site.process?.isRunning === true) continue
-      site.launch({ ...this.#options.launch?.(name), ...options })
+    const launchedMs = performance.now()
+    const launched = SITE_NAMES.filter((name) => this.site(name).process?.isRunning !== true)
+    for (const name of launched) {
+      this.site(name).launch({ ...this.#options.launch?.(name), ...options })
     }
     await this.untilReady()
-    return performance.now() - startedMs
+    const readyMs = performance.now()
+    this.recorder.starts.push(...launched.map((site) => ({ site, launchedMs, readyMs })))
+    return readyMs - launchedMs
   }
 
   /** Waits until both sites deliver keys. */
@@ -174,13 +179,14 @@ export class Trial implements AsyncDisposable {
   }
 
   async #evidence(): Promise<Evidence> {
-    const { draws, fetches, restores, doubts, windows } = this.recorder
+    const { draws, fetches, restores, doubts, starts, windows } = this.recorder
     return {
       terms: { ...DEFAULT_TERMS, ...this.#options.terms },
       draws,
       fetches,
       restores,
       doubts,
+      starts,
       windows,
       stores: { a: await this.#facts('a'), b: await this.#facts('b') },
       leaks: await this.#leaks(),
