@@ -105,9 +105,23 @@ const judgeSelf = (context: HelloContext): HelloDecision | null => {
   if (known && isBehind(known, now) && !(isFormer && isAnother(known, now))) {
     return { kind: 'self-restored', reason: 'the peer knows a later state of this store' }
   }
-  const reason = now.end === 'verifier' ? verifierForgot(context) : followerForgot(context)
+  const reason = forgotBatches(context) ?? forgotEpoch(context)
   return reason === null || now.restored ? null : { kind: 'self-restored', reason }
 }
+
+/** In one epoch the follower has decided what the verifier has, or besides that the batch that is open there. */
+const forgotBatches = ({ now, answer }: HelloContext): string | null => {
+  const open = now.openProposal ? 1 : 0
+  return inOneEpoch(now, answer) && answer.lastBatch > now.lastBatch + open
+    ? 'the peer has decided a batch that this store does not know'
+    : null
+}
+
+const inOneEpoch = (a: Pick<Hello, 'epoch'>, b: Pick<Hello, 'epoch'>): boolean =>
+  a.epoch !== null && sameEpoch(a.epoch, b.epoch)
+
+const forgotEpoch = (context: HelloContext): string | null =>
+  context.now.end === 'verifier' ? verifierForgot(context) : followerForgot(context)
 
 /** Only this end makes epochs: it once made this one. */
 const verifierForgot = ({ asked, answer }: HelloContext): string | null =>
@@ -166,6 +180,8 @@ const showsRestore = (context: HelloContext): boolean => {
   const { asked, answer } = context
   if (asked.knownOfPeer && isBehind(asked.knownOfPeer, answer)) return true
   if (answer.restored && !isPending(context, 'follower')) return true
+  // Its counter may not have been told since; but its verdict was.
+  if (inOneEpoch(asked, answer) && answer.lastBatch < asked.lastBatch) return true
   return asked.epochAgreed && isLower(answer, asked)
 }
 

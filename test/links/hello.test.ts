@@ -33,6 +33,8 @@ const snapshotOf = (
   ...changes,
 })
 
+const BATCH_4 = { batch: 4, pieces: [], tag: Buffer.alloc(16) }
+
 const judge = (mine: LinkSnapshot, theirs: LinkSnapshot, changes: Partial<Hello> = {}) =>
   judgeHello({ asked: mine, now: mine, answer: { ...composeHello(theirs, NONCE), ...changes } })
 
@@ -131,9 +133,8 @@ describe('a hello in one epoch', () => {
     expect(judge(follower, snapshotOf('verifier', { lastBatch: 3 }))).toMatchObject({
       agreement: { closedBatch: 3 },
     })
-    expect(judge(snapshotOf('verifier', { lastBatch: 3 }), follower)).toMatchObject({
-      agreement: { closedBatch: null },
-    })
+    const verifier = snapshotOf('verifier', { lastBatch: 3, openProposal: BATCH_4 })
+    expect(judge(verifier, follower)).toMatchObject({ agreement: { closedBatch: null } })
   })
 
   test('is refused where the peer knows use of bytes that were never appended here', () => {
@@ -193,6 +194,19 @@ describe('a store that was restored, as its peer tells it', () => {
     expect(judge(mine, later).kind).toBe('self-restored')
   })
 
+  test('finds it itself where the peer has decided a batch that it does not know', () => {
+    const verifier = snapshotOf('verifier', { lastBatch: 3 })
+    const follower = snapshotOf('follower', { lastBatch: 4 })
+    expect(judge(verifier, follower).kind).toBe('self-restored')
+    // What is open here, the follower may have decided.
+    expect(judge({ ...verifier, openProposal: BATCH_4 }, follower).kind).toBe('agree')
+    const late = snapshotOf('follower', { lastBatch: 2 })
+    expect(judge(late, verifier).kind).toBe('self-restored')
+    // In another epoch the numbers begin anew.
+    const next = snapshotOf('verifier', { lastBatch: 3, epoch: epochOf(2) })
+    expect(judge(next, snapshotOf('follower', { lastBatch: 9 })).kind).toBe('wait')
+  })
+
   test('what the peer says of it is compared with its state when the answer comes', () => {
     const now = snapshotOf('verifier', { commitCounter: 12 })
     const knownOfPeer = { ...KNOWN_OF_A, commitCounter: 12 }
@@ -214,6 +228,17 @@ describe('the verifier, alone, makes an epoch', () => {
       // The follower may have yet to take its new one.
       peer: { generation: null },
     })
+  })
+
+  test('where the follower has forgotten a batch that was decided', () => {
+    const mine = snapshotOf('verifier', { knownOfPeer: KNOWN, lastBatch: 4 })
+    expect(judge(mine, snapshotOf('follower', { lastBatch: 3 }))).toMatchObject({
+      ...{ kind: 'begin', counter: 2, afterRestoreOf: 'follower' },
+    })
+    // Compared with what was known when it was asked: it may have decided one meanwhile.
+    const now = { ...mine, lastBatch: 5 }
+    const answer = composeHello(snapshotOf('follower', { lastBatch: 4 }), NONCE)
+    expect(judgeHello({ asked: mine, now, answer }).kind).toBe('agree')
   })
 
   test('where it was restored itself, or both were', () => {
