@@ -205,7 +205,8 @@ export interface StoreStanding {
 export interface LinkStanding {
   readonly linkId: LinkId
   readonly life: number
-  readonly commitCounter: number
+  /** Commits that changed something of the link. Before a hello, when the commit counter rests, they count as well. */
+  readonly changes: number
 }
 
 export interface LinkIdentity {

@@ -233,6 +233,8 @@ export interface LinkRow {
   /** This life has had a hello: from then on each of its commits raises the commit counter. */
   readonly counting: boolean
   readonly commitCounter: number
+  /** Each commit that changes something of the link raises it, in any life: by it a copy is told from the store. */
+  readonly changes: number
   readonly epoch: Epoch | null
   /** The store was restored, and no epoch has begun since. */
   readonly restored: boolean

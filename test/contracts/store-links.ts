@@ -67,6 +67,20 @@ export const describeLinks = (open: OpenStore): void => {
       })
     })
 
+    test('the standing of the store shows each change, also of a life that has had no hello', async () => {
+      await withEnds(open, async ({ verifier }) => {
+        const { store } = verifier
+        const changes = async () => (await store.readStanding()).links[0]?.changes
+        await store.beginLife(LINK)
+        await verifier.refresh()
+        const before = (await changes()) ?? fail()
+        await verifier.offer([blockOf('b', 100)])
+        expect(await changes()).toBe(before + 1)
+        await store.readLedger(LINK)
+        expect(await changes()).toBe(before + 1)
+      })
+    })
+
     test('messages of earlier lives and epochs are stale, of later ones to be sent again', async () => {
       await withEnds(open, async (ends) => {
         const { verifier, follower } = ends

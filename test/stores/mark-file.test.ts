@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findCopiedBack, markOf, readMark, writeMark } from '../../src/stores/sqlite/mark-file.ts'
 
-const link = { linkId: 'l', life: 3, commitCounter: 10 }
+const link = { linkId: 'l', life: 3, changes: 10 }
 const store = { generation: 'b', formerGenerations: ['a'], links: [link] }
 
 describe('a store beside its mark', () => {
   test.each([
     ['as marked', store],
-    ['with more commits', { ...store, links: [{ ...link, commitCounter: 11 }] }],
+    ['with more changes', { ...store, links: [{ ...link, changes: 11 }] }],
     ['with a later life', { ...store, links: [{ ...link, life: 4 }] }],
     [
       'that has taken a new generation since',
@@ -22,7 +22,7 @@ describe('a store beside its mark', () => {
 
   test.each([
     ['an earlier life', { ...store, links: [{ ...link, life: 2 }] }],
-    ['a lower commit counter', { ...store, links: [{ ...link, commitCounter: 9 }] }],
+    ['fewer changes', { ...store, links: [{ ...link, changes: 9 }] }],
     ['a link less', { ...store, links: [] }],
     ['a generation of before a restore', { ...store, generation: 'a', formerGenerations: [] }],
   ])('was copied back: %s', (_, present) => {

@@ -15,7 +15,13 @@ const fill = async (fixture: SqliteFixture): Promise<string> => {
   const generation = await store.transact((tx) => {
     tx.writeLink({
       ...{ identity: { linkId: 'a-b', kmeId: 'kme-a', peerKmeId: 'kme-b' }, life: 7 },
-      ...{ greeted: true, counting: true, commitCounter: 99, epoch: { counter: 3, id: 'e' } },
+      ...{
+        greeted: true,
+        counting: true,
+        commitCounter: 99,
+        changes: 99,
+        epoch: { counter: 3, id: 'e' },
+      },
       ...{ epochAfterRestoreOf: null, epochAgreed: true, restored: false, knownOfPeer: null },
       ...{ lastBatch: 5, closedTold: true },
     })

@@ -79,7 +79,7 @@ export class LinkChange {
     this.#changed = true
   }
 
-  update(patch: Partial<Omit<LinkRow, 'identity' | 'commitCounter'>>): void {
+  update(patch: Partial<Omit<LinkRow, 'identity' | 'commitCounter' | 'changes'>>): void {
     this.#row = { ...this.#row, ...patch }
     this.touch()
   }
@@ -115,8 +115,12 @@ export class LinkChange {
     if (this.#ledger) this.tx.writeLedger(this.linkId, this.#ledger.result())
     this.#ledger = null
     if (!this.#changed) return
-    const { counting, commitCounter } = this.#row
-    this.#row = { ...this.#row, commitCounter: commitCounter + (counting ? 1 : 0) }
+    const { counting, commitCounter, changes } = this.#row
+    this.#row = {
+      ...this.#row,
+      commitCounter: commitCounter + (counting ? 1 : 0),
+      changes: changes + 1,
+    }
     this.tx.writeLink(this.#row)
     this.#changed = false
   }

@@ -28,6 +28,7 @@ export const openLink = (tx: StoreTx, identity: LinkIdentity): LinkSnapshot => {
     greeted: false,
     counting: false,
     commitCounter: 0,
+    changes: 0,
     epoch: null,
     // What the link had before, should it have been there, is not in the copy that was put back.
     restored: tx.listFormerGenerations().length > 0,

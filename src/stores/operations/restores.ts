@@ -58,10 +58,10 @@ const dropDelivery = (change: LinkChange, row: DeliveryRow, moment: Moment): voi
 export const readStanding = (tx: StoreTx): StoreStanding => ({
   generation: tx.readMeta().generation,
   formerGenerations: tx.listFormerGenerations(),
-  links: tx.listLinks().map(({ identity, life, commitCounter }) => ({
+  links: tx.listLinks().map(({ identity, life, changes }) => ({
     linkId: identity.linkId,
     life,
-    commitCounter,
+    changes,
   })),
 })
 

@@ -22,11 +22,12 @@ interface Row {
   readonly restored: number
   readonly epoch_after_restore_of: string | null
   readonly epoch_agreed: number
+  readonly changes: number
 }
 
 const COLUMNS = `kme_id, peer_kme_id, life, greeted, counting, commit_counter, epoch_counter,
   epoch_id, peer_generation, peer_life, peer_commit_counter, last_batch, closed_told, restored,
-  epoch_after_restore_of, epoch_agreed`
+  epoch_after_restore_of, epoch_agreed, changes`
 
 const epochOf = (row: Row): Epoch | null =>
   row.epoch_counter === null || row.epoch_id === null
@@ -55,6 +56,7 @@ const linkOf = (linkId: LinkId, row: Row): LinkRow => ({
   restored: row.restored === 1,
   epochAfterRestoreOf: row.epoch_after_restore_of as RestoredEnds | null,
   epochAgreed: row.epoch_agreed === 1,
+  changes: row.changes,
 })
 
 const epochValues = (epoch: Epoch | null): SqlValue[] =>
@@ -77,6 +79,7 @@ const valuesOf = (row: LinkRow): SqlValue[] => [
   Number(row.restored),
   row.epochAfterRestoreOf,
   Number(row.epochAgreed),
+  row.changes,
 ]
 
 /** One short row per link. */
@@ -90,7 +93,7 @@ export const linkRows = (
   )
   const write = db.prepare(
     `INSERT OR REPLACE INTO link (link, ${COLUMNS})
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   )
   return {
     findLink(linkId) {

@@ -6,9 +6,7 @@ import type { StoreStanding } from '../../ports/lane-store.ts'
 /** What a store was at some moment, kept beside it: no secret. */
 const markSchema = z.strictObject({
   generation: z.string(),
-  links: z.array(
-    z.strictObject({ linkId: z.string(), life: z.number(), commitCounter: z.number() }),
-  ),
+  links: z.array(z.strictObject({ linkId: z.string(), life: z.number(), changes: z.number() })),
 })
 
 export type Mark = z.infer<typeof markSchema>
@@ -57,7 +55,7 @@ export const findCopiedBack = (mark: Mark, store: StoreStanding): string | null 
   const present = new Map(store.links.map((link) => [link.linkId, link]))
   const isBehind = mark.links.some((marked) => {
     const link = present.get(marked.linkId)
-    return !link || link.life < marked.life || link.commitCounter < marked.commitCounter
+    return !link || link.life < marked.life || link.changes < marked.changes
   })
   return isBehind ? 'it is an older copy of the store that last ran' : null
 }

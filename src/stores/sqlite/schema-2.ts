@@ -20,6 +20,8 @@ ALTER TABLE audit ADD COLUMN chain BLOB NOT NULL DEFAULT x'';
 ALTER TABLE link ADD COLUMN restored INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE link ADD COLUMN epoch_after_restore_of TEXT;
 ALTER TABLE link ADD COLUMN epoch_agreed INTEGER NOT NULL DEFAULT 0;
+-- Commits that changed something of the link, also where the commit counter rests: for the mark beside the store.
+ALTER TABLE link ADD COLUMN changes INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE fresh_device (
   link INTEGER NOT NULL,
   device_id TEXT NOT NULL,
