@@ -7,6 +7,7 @@ import { freeze } from './freeze.ts'
 import { kill } from './kill.ts'
 import { redelivery } from './redelivery.ts'
 import { restoreBoth, restoreCommand, restoreOne } from './restore.ts'
+import { rotateKek } from './rotate-kek.ts'
 import { messages, oneWay, partition } from './wire.ts'
 
 /** In the order in which they run. */
@@ -25,4 +26,5 @@ export const SCENARIOS: readonly Scenario[] = [
   restoreOne,
   restoreBoth,
   restoreCommand,
+  rotateKek,
 ]
