@@ -153,10 +153,12 @@ const tryIn = <T>(tx: StoreTx, work: (tx: StoreTx) => T): Attempt<T> => {
 const poisoned = (): KmeError =>
   new KmeError(
     'STORE_FAILED',
-    'the store met an input or output error and takes no more; check the disk and start again',
+    'the store has failed and takes no more; the first message of it says what to do',
   )
 
-const failureOf = (error: unknown): KmeError =>
-  isKmeError(error, 'STORE_FAILED')
-    ? error
-    : new KmeError('STORE_FAILED', 'the store could not commit', { cause: error })
+/** Whatever an operation found out of the database itself fails all that were to be committed with it. */
+const failureOf = (error: unknown): KmeError => {
+  if (isKmeError(error, 'STORE_FAILED')) return error
+  const what = isKmeError(error, 'STORE_CORRUPT') ? error.message : 'the store could not commit'
+  return new KmeError('STORE_FAILED', what, { cause: error })
+}

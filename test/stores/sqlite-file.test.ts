@@ -17,6 +17,7 @@ import { makeKekFile } from '../../src/sealing/kek-file.ts'
 import { Database } from '../../src/stores/sqlite/database.ts'
 import { SCHEMA_VERSION } from '../../src/stores/sqlite/schema.ts'
 import { openSqliteBackend } from '../../src/stores/sqlite/sqlite-backend.ts'
+import { openSqliteStore } from '../../src/stores/sqlite/sqlite-store.ts'
 import { APPLICATION_ID } from '../../src/stores/sqlite/store-file.ts'
 import { systemRandom } from '../../src/support/system-clock.ts'
 import { eventually } from '../helpers/eventually.ts'
@@ -295,7 +296,53 @@ describe('a database that fails', () => {
     const read = (): unknown => damaged.transact((tx) => tx.readChunk(chunkKey(3)))
     expect(read).toThrow(expect.objectContaining({ code: 'STORE_CORRUPT' }))
     expect(damaged.poisoned).toBe(true)
-    expect(() => damaged.transact((tx) => tx.readMeta())).toThrow(/takes nothing any more/)
+    expect(() => damaged.transact((tx) => tx.readMeta())).toThrow(
+      `store ${fixture.path} is damaged and takes nothing any more; restore it from its backup`,
+    )
     await damaged.close()
+  })
+
+  test('says so to whoever runs the KME, also where others committed with the one that met it', async () => {
+    await using fixture = await makeSqliteFixture()
+    await (await fixture.open()).close()
+    const page = fixture.edit(
+      (db) =>
+        db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'audit'").get() as {
+          rootpage: number
+        },
+    ).rootpage
+    const bytes = readFileSync(fixture.path)
+    bytes.fill(0xff, (page - 1) * 4096, page * 4096)
+    writeFileSync(fixture.path, bytes)
+    const { path, sealing } = fixture
+    const store = await openSqliteStore({ path, sealing, random: systemRandom })
+    const calls = [store.readAudit(0, 1), store.readRunningTime(), store.readAudit(0, 1)]
+    for (const call of await Promise.allSettled(calls)) expect(call.status).toBe('rejected')
+    expect((await store.failed).message).toMatch(
+      /^store .* is damaged .*restore it from its backup$/,
+    )
+    await store.close()
+  })
+
+  test('is refused in one line where a bit of what its tables are called is another', async () => {
+    await using fixture = await makeSqliteFixture()
+    await (await fixture.open()).close()
+    for (const [word, other] of [
+      ['running_ms', 'running_mr'],
+      ['CREATE TABLE delivery', 'CREATE TABLF delivery'],
+    ] as const) {
+      const whole = readFileSync(fixture.path)
+      const bytes = Buffer.from(whole)
+      const at = bytes.indexOf(word)
+      expect(at).toBeGreaterThan(0)
+      bytes.write(other, at, 'latin1')
+      writeFileSync(fixture.path, bytes)
+      await expect(fixture.open()).rejects.toMatchObject({
+        code: 'STORE_CORRUPT',
+        message: expect.stringMatching(/^store .* is damaged.*; restore it from its backup$/),
+      })
+      writeFileSync(fixture.path, whole)
+      await (await fixture.open()).close()
+    }
   })
 })

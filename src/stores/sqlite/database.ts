@@ -1,6 +1,11 @@
 import SQLite from 'better-sqlite3'
 import { KmeError } from '../../errors.ts'
-import { explainSqliteError, isPoison } from './sqlite-errors.ts'
+import {
+  explainForeignSchema,
+  explainSqliteError,
+  isPoison,
+  poisonedError,
+} from './sqlite-errors.ts'
 import { APPLICATION_ID, prepareStoreFile } from './store-file.ts'
 
 /** Values that a query can bind or return; integers stay within 2^53. */
@@ -67,7 +72,11 @@ export class Database {
   }
 
   prepare<Row = unknown>(sql: string): SQLite.Statement<SqlValue[], Row> {
-    return this.#handle.prepare<SqlValue[], Row>(sql)
+    try {
+      return this.#handle.prepare<SqlValue[], Row>(sql)
+    } catch (error) {
+      throw explainForeignSchema(this.path, error)
+    }
   }
 
   exec(sql: string): void {
@@ -161,11 +170,7 @@ export class Database {
 
   #guard<T>(work: () => T): T {
     if (this.#poison !== undefined) {
-      throw new KmeError(
-        'STORE_FAILED',
-        `store ${this.path} had an I/O error and takes nothing any more; check the disk and restart`,
-        { cause: this.#poison },
-      )
+      throw poisonedError(this.path, this.#poison)
     }
     try {
       return work()

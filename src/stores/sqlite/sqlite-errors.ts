@@ -23,6 +23,22 @@ export const isPoison = (error: unknown): boolean => {
   return code !== undefined && /^SQLITE_(IOERR|CORRUPT|NOTADB)/.test(code)
 }
 
+/** What an operator is told from the moment on at which the database is poisoned. */
+export const poisonedError = (path: string, poison: unknown): KmeError => {
+  const isDamaged = /^SQLITE_(CORRUPT|NOTADB)/.test(sqliteCode(poison) ?? '')
+  const what = isDamaged
+    ? 'is damaged and takes nothing any more; restore it from its backup'
+    : 'had an I/O error and takes nothing any more; check the disk and restart'
+  return new KmeError('STORE_FAILED', `store ${path} ${what}`, { cause: poison })
+}
+
+/** For a statement of ours, which the tables of a whole store have what it takes for. */
+export const explainForeignSchema = (path: string, error: unknown): unknown => {
+  if (sqliteCode(error) !== 'SQLITE_ERROR') return explainSqliteError(path, error)
+  const what = `store ${path} is damaged: its tables are not those of this program; restore it from its backup`
+  return new KmeError('STORE_CORRUPT', what, { cause: error })
+}
+
 /** Tells an operator what failed, where and what to do; what is no SQLite error passes unchanged. */
 export const explainSqliteError = (path: string, error: unknown): unknown => {
   const code = sqliteCode(error)
@@ -46,7 +62,8 @@ export const explainSqliteError = (path: string, error: unknown): unknown => {
     )
   }
   if (code.startsWith('SQLITE_CORRUPT')) {
-    return new KmeError('STORE_CORRUPT', `store ${path} is damaged (${code})`, options)
+    const what = `store ${path} is damaged (${code}); restore it from its backup`
+    return new KmeError('STORE_CORRUPT', what, options)
   }
   if (code.startsWith('SQLITE_READONLY')) {
     return new KmeError(
