@@ -8,6 +8,7 @@ import { kill } from './kill.ts'
 import { redelivery } from './redelivery.ts'
 import { restoreBoth, restoreCommand, restoreOne } from './restore.ts'
 import { rotateKek } from './rotate-kek.ts'
+import { copiedFiles, damagedFiles } from './store-files.ts'
 import { messages, oneWay, partition } from './wire.ts'
 
 /** In the order in which they run. */
@@ -26,5 +27,7 @@ export const SCENARIOS: readonly Scenario[] = [
   restoreOne,
   restoreBoth,
   restoreCommand,
+  copiedFiles,
+  damagedFiles,
   rotateKek,
 ]

@@ -8,7 +8,7 @@ import { planKills } from './kill.ts'
 import { backUp, putBack } from './restore.ts'
 
 const KILLS = 40
-const SHORT_KILLS = 6
+const SHORT_KILLS = 4
 const PARTITIONS = 6
 const SHORT_PARTITIONS = 2
 const CUT_MS = 20_000

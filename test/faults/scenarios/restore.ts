@@ -1,21 +1,8 @@
-import { copyFile, mkdir, readdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { SITE_NAMES, type SiteName } from '../record.ts'
 import { runCli } from '../../cli/cli-fixture.ts'
 import type { Scenario, Stage } from '../scenario.ts'
+import { DATABASE, copyDatabase } from '../stage/store-files.ts'
 import { Trial } from '../stage/trial.ts'
-
-const DATABASE = 'keyspring.db'
-/** The database and its log; not what a KME keeps beside it, which nobody thinks of. */
-const isDatabase = (name: string): boolean => /^keyspring\.db(-wal|-shm)?$/.test(name)
-
-const copyDatabase = async (from: string, to: string): Promise<void> => {
-  await mkdir(to, { recursive: true, mode: 0o700 })
-  for (const name of (await readdir(to)).filter(isDatabase)) await rm(join(to, name))
-  for (const name of (await readdir(from)).filter(isDatabase)) {
-    await copyFile(join(from, name), join(to, name))
-  }
-}
 
 /** Copies the stores of those sites by hand, goes on, puts the copies back, and goes on. */
 const restoreByHand = async (stage: Stage, trial: Trial, sites: readonly SiteName[]) => {

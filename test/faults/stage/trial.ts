@@ -22,6 +22,7 @@ import { Load } from './load.ts'
 import { Sae } from './sae.ts'
 import { onEarlyEnd } from './stop.ts'
 import { readStoreFacts } from './store-facts.ts'
+import { storeFileOf } from './store-files.ts'
 
 export const SAES: Readonly<Record<SiteName, readonly string[]>> = {
   a: ['sae-a1', 'sae-a2'],
@@ -194,11 +195,11 @@ export class Trial implements AsyncDisposable {
     }
   }
 
-  #facts(name: SiteName): Promise<StoreFacts> {
-    const folder = this.site(name).kmeId
+  async #facts(name: SiteName): Promise<StoreFacts> {
+    const site = this.site(name)
     return readStoreFacts({
-      path: this.pair.lab.path(folder, 'keyspring.db'),
-      kekFile: this.pair.lab.path(folder, 'kek.key'),
+      path: await storeFileOf(site),
+      kekFile: this.pair.lab.path(site.kmeId, 'kek.key'),
       linkId: LINK_ID,
     })
   }
