@@ -103,7 +103,6 @@ export class CommitQueue {
 
   async #commit(group: readonly Job[]): Promise<void> {
     try {
-      if (this.#backend.poisoned) throw poisoned()
       await this.#backend.transact((tx) => {
         for (const job of group) job.attempt(tx)
       })
@@ -149,12 +148,6 @@ const tryIn = <T>(tx: StoreTx, work: (tx: StoreTx) => T): Attempt<T> => {
     return { kind: 'error', error }
   }
 }
-
-const poisoned = (): KmeError =>
-  new KmeError(
-    'STORE_FAILED',
-    'the store has failed and takes no more; the first message of it says what to do',
-  )
 
 /** Whatever an operation found out of the database itself fails all that were to be committed with it. */
 const failureOf = (error: unknown): KmeError => {

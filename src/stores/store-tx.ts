@@ -29,7 +29,8 @@ export interface StoreBackend {
    * Runs `work` in one transaction and commits: durable when this returns (or its promise resolves).
    * Where `work` throws, rolls back and throws the same. One transaction at a time; a transaction
    * that wrote nothing costs no sync.
-   * @throws KmeError STORE_FAILED where BEGIN or COMMIT fails: nothing was kept, unless `poisoned`
+   * @throws KmeError STORE_FAILED where BEGIN, COMMIT or the sync fails: nothing was kept, unless
+   * `poisoned`; always, once it is
    */
   transact<T>(work: (tx: StoreTx) => T): T | Promise<T>
   /**

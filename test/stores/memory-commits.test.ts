@@ -16,6 +16,7 @@ class FailingBackend implements StoreBackend {
   commits = 0
 
   transact<T>(work: (tx: StoreTx) => T): T {
+    if (this.poisoned) throw new KmeError('STORE_FAILED', 'takes nothing any more')
     return this.#backend.transact((tx) => {
       const value = work(tx)
       this.commits += 1

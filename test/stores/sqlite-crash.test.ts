@@ -17,7 +17,7 @@ const WRITER = `
   const store = await openSqliteBackend({ path, sealing, random: systemRandom })
   const epoch = { counter: 1, id: 'e'.repeat(32) }
   for (let n = Number(from); ; n += 1) {
-    store.transact((tx) => {
+    await store.transact((tx) => {
       for (const lane of ['verifier', 'follower']) {
         tx.writeChunk({ linkId: 'a-b', epoch, lane, number: n % 50 }, Buffer.alloc(4000, n & 255))
       }

@@ -128,7 +128,7 @@ describe('deliveries of one commit', () => {
         tx.insertDelivery({ ...row, delivery: { ...row.delivery, deliveryId: id } })
         throw new Error('no')
       })
-    expect(failing).toThrow('no')
+    await expect(failing()).rejects.toThrow('no')
     await store.transact((tx) => {
       expect(tx.findDelivery(id)).toBeNull()
       expect(tx.listDeliveries('a-b', 0, 10)).toEqual([])

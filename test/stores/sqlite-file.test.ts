@@ -4,6 +4,7 @@ import {
   existsSync,
   mkdirSync,
   readFileSync,
+  rmSync,
   readdirSync,
   statSync,
   writeFileSync,
@@ -50,7 +51,7 @@ describe('the store file', () => {
     expect(readdirSync(fixture.directory).sort()).toEqual(['kek', 'store.db'])
   })
 
-  test('syncs every commit, also after the first write', async () => {
+  test('syncs a transaction of its own before it goes on, also after the first write', async () => {
     await using fixture = await makeSqliteFixture()
     const db = Database.open(fixture.path)
     db.transaction(() => {
@@ -257,11 +258,11 @@ describe('a database that fails', () => {
       const ballast = join(disk, 'ballast')
       if (mounted) {
         writeFileSync(ballast, Buffer.alloc(512 * 1024))
-        expect(() =>
+        await expect(
           store.transact((tx) => {
             for (let i = 0; i < 300; i += 1) tx.writeChunk(chunkKey(i), Buffer.alloc(4000, 1))
           }),
-        ).toThrow(expect.objectContaining({ code: 'STORE_FAILED' }))
+        ).rejects.toThrow(expect.objectContaining({ code: 'STORE_FAILED' }))
         expect(store.poisoned).toBe(false)
         execFileSync('rm', [ballast])
       }
@@ -274,6 +275,23 @@ describe('a database that fails', () => {
     } finally {
       if (mounted) spawnSync('umount', ['--lazy', disk])
     }
+  })
+
+  test('tells nothing as durable that could not be synced, and takes nothing any more', async () => {
+    await using fixture = await makeSqliteFixture()
+    const store = await fixture.open()
+    rmSync(`${fixture.path}-wal`)
+    const write = (): void | Promise<void> =>
+      store.transact((tx) => {
+        tx.writeChunk(chunkKey(1), Buffer.alloc(4000, 1))
+      })
+    await expect(write()).rejects.toMatchObject({
+      code: 'STORE_FAILED',
+      message: expect.stringMatching(/^store .* had an I\/O error \(.*ENOENT.*check the disk/),
+    })
+    expect(store.poisoned).toBe(true)
+    await expect(write()).rejects.toThrow(/takes nothing any more/)
+    await store.close()
   })
 
   test('says that a page is damaged and takes nothing any more', async () => {
@@ -293,10 +311,10 @@ describe('a database that fails', () => {
     bytes.fill(0xff, (root - 1) * 4096, root * 4096)
     writeFileSync(fixture.path, bytes)
     const damaged = await fixture.open()
-    const read = (): unknown => damaged.transact((tx) => tx.readChunk(chunkKey(3)))
-    expect(read).toThrow(expect.objectContaining({ code: 'STORE_CORRUPT' }))
+    const read = damaged.transact((tx) => tx.readChunk(chunkKey(3)))
+    await expect(read).rejects.toThrow(expect.objectContaining({ code: 'STORE_CORRUPT' }))
     expect(damaged.poisoned).toBe(true)
-    expect(() => damaged.transact((tx) => tx.readMeta())).toThrow(
+    await expect(damaged.transact((tx) => tx.readMeta())).rejects.toThrow(
       `store ${fixture.path} is damaged and takes nothing any more; restore it from its backup`,
     )
     await damaged.close()

@@ -242,12 +242,12 @@ describe('a store in use, some seconds after it was written to', () => {
         ).toThrow(undo)
         tx.deleteChunk(chunkKey(4))
       })
-      expect(() =>
+      await expect(
         backend.transact((tx) => {
           for (let n = 10; n < MANY; n += 1) tx.writeChunk(chunkKey(n), randomBytes(CHUNK_BYTES))
           throw undo
         }),
-      ).toThrow(undo)
+      ).rejects.toThrow(undo)
       // What SQLite could not keep in memory was in the file.
       expect(statSync(`${fixture.path}-wal`).size).toBeGreaterThan(1000 * CHUNK_BYTES)
       const heads = (): readonly Buffer[] =>

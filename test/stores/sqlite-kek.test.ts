@@ -33,13 +33,14 @@ const rewrap = async (store: StoreBackend, kekFile: string): Promise<void> => {
   }
 }
 
-const write = (store: StoreBackend, number: number, bytes: Buffer): void | Promise<void> =>
-  store.transact((tx) => {
+const write = async (store: StoreBackend, number: number, bytes: Buffer): Promise<void> => {
+  await store.transact((tx) => {
     tx.writeChunk(chunkKey(number), bytes)
   })
+}
 
-const read = (store: StoreBackend, number: number): Buffer =>
-  store.transact((tx) => tx.readChunk(chunkKey(number))) as Buffer
+const read = async (store: StoreBackend, number: number): Promise<Buffer | null> =>
+  store.transact((tx) => tx.readChunk(chunkKey(number)))
 
 interface KeyRow {
   readonly id: number
@@ -78,7 +79,7 @@ describe('a store whose KEK is replaced while it is open', () => {
     const replacement = await beginKekReplacement(fixture.kekFile, { random })
     await rewrap(store, fixture.kekFile)
     for (const { wrapped } of former) expect(fixture.readFiles().includes(wrapped)).toBe(false)
-    for (const [n, chunk] of chunks.entries()) expect(read(store, n)).toEqual(chunk)
+    for (const [n, chunk] of chunks.entries()) expect(await read(store, n)).toEqual(chunk)
     await write(store, 3, chunks[0]!)
     await finishKekReplacement(fixture.kekFile, replacement)
     await store.close()
@@ -86,7 +87,8 @@ describe('a store whose KEK is replaced while it is open', () => {
     expect([...kekIds]).toEqual([replacement.kekId])
 
     const next = await openWith(fixture.path, fixture.kekFile)
-    for (const [n, chunk] of [...chunks, chunks[0]!].entries()) expect(read(next, n)).toEqual(chunk)
+    for (const [n, chunk] of [...chunks, chunks[0]!].entries())
+      expect(await read(next, n)).toEqual(chunk)
     await next.close()
     writeFileSync(fixture.kekFile, formerFile)
     await expect(openWith(fixture.path, fixture.kekFile)).rejects.toMatchObject({
@@ -127,7 +129,7 @@ describe('a store whose KEK is replaced while it is open', () => {
     await Promise.all(rewrapping)
     await store.close()
     const next = await openWith(fixture.path, fixture.kekFile)
-    for (let n = 0; n < 40; n += 1) expect(read(next, n)).toEqual(chunks[n % 3])
+    for (let n = 0; n < 40; n += 1) expect(await read(next, n)).toEqual(chunks[n % 3])
     await next.close()
   })
 
@@ -144,7 +146,7 @@ describe('a store whose KEK is replaced while it is open', () => {
       await rewrapping
       await store.close()
       const next = await openSqliteBackend({ path: fixture.path, sealing, random })
-      expect(read(next, 0)).toEqual(Buffer.alloc(9, ticks))
+      expect(await read(next, 0)).toEqual(Buffer.alloc(9, ticks))
       await next.transact((tx) => {
         tx.deleteChunk(chunkKey(0))
       })
@@ -164,7 +166,7 @@ describe('a store whose KEK is replaced while it is open', () => {
     await write(store, 3, chunks[0]!)
     await store.close()
     const next = await fixture.open()
-    expect(read(next, 3)).toEqual(chunks[0])
+    expect(await read(next, 3)).toEqual(chunks[0])
     await next.close()
   })
 })
@@ -213,7 +215,7 @@ describe('a replacement that is cut off', () => {
     await store.close()
     // The next start, which goes on under the next KEK.
     const started = await openWith(crashed.path, crashed.kekFile)
-    for (const [n, chunk] of chunks.entries()) expect(read(started, n)).toEqual(chunk)
+    for (const [n, chunk] of chunks.entries()) expect(await read(started, n)).toEqual(chunk)
     await write(started, 3, chunks[0]!)
     const again = await beginKekReplacement(crashed.kekFile, { random })
     if (step !== finish) expect(again.kekId).toBe(kekId)
@@ -221,7 +223,8 @@ describe('a replacement that is cut off', () => {
     await finishKekReplacement(crashed.kekFile, again)
     await started.close()
     const next = await openWith(crashed.path, crashed.kekFile)
-    for (const [n, chunk] of [...chunks, chunks[0]!].entries()) expect(read(next, n)).toEqual(chunk)
+    for (const [n, chunk] of [...chunks, chunks[0]!].entries())
+      expect(await read(next, n)).toEqual(chunk)
     await next.close()
   })
 
@@ -239,7 +242,7 @@ describe('a replacement that is cut off', () => {
     copyFileSync(crashed.kekFile, alone)
     writeFileSync(alone, `${lines[line]!}\n`)
     const opened = await openWith(crashed.path, alone)
-    for (const [n, chunk] of chunks.entries()) expect(read(opened, n)).toEqual(chunk)
+    for (const [n, chunk] of chunks.entries()) expect(await read(opened, n)).toEqual(chunk)
     await opened.close()
   })
 })

@@ -44,7 +44,10 @@ const BLOCK: Omit<BlockRow, 'seq'> = {
 }
 
 /** Every kind of sealed row, all holding `bytes`. */
-const writeAll = (store: StoreBackend, bytes: Buffer): { block: BlockRow; delivery: DeliveryRow } =>
+const writeAll = async (
+  store: StoreBackend,
+  bytes: Buffer,
+): Promise<{ block: BlockRow; delivery: DeliveryRow }> =>
   store.transact((tx) => {
     tx.writeChunk(chunkKey(0), bytes)
     tx.writeFingerprintKey('a-b', bytes)
@@ -52,7 +55,7 @@ const writeAll = (store: StoreBackend, bytes: Buffer): { block: BlockRow; delive
     const delivery = tx.insertDelivery(deliveryAt(0, bytes.length))
     tx.writeHeld(delivery, bytes)
     return { block, delivery }
-  }) as { block: BlockRow; delivery: DeliveryRow }
+  })
 
 /** Places where any 16 bytes in a row of `wanted` lie in `files`. */
 const remains = (files: Buffer, wanted: readonly Buffer[]): number => {
@@ -73,7 +76,7 @@ describe('sealed rows', () => {
     await using fixture = await makeSqliteFixture()
     const canary = randomBytes(CHUNK_BYTES)
     const store = await fixture.open()
-    const { block, delivery } = writeAll(store, canary)
+    const { block, delivery } = await writeAll(store, canary)
     expect(remains(fixture.readFiles(), [canary])).toBe(0)
     await store.close()
     expect(remains(fixture.readFiles(), [canary])).toBe(0)
@@ -139,8 +142,8 @@ describe('sealed rows', () => {
       [0, 2],
     ] as const) {
       swap(first, second)
-      await withStore(fixture, (store) => {
-        expect(() => store.transact((tx) => tx.readChunk(chunkKey(0)))).toThrow(corrupt)
+      await withStore(fixture, async (store) => {
+        await expect(store.transact((tx) => tx.readChunk(chunkKey(0)))).rejects.toThrow(corrupt)
       })
       swap(first, second)
       await withStore(fixture, (store) => store.transact((tx) => tx.readChunk(chunkKey(0))))
@@ -169,8 +172,8 @@ describe('sealed rows', () => {
         .prepare('UPDATE chunk SET sealed = ? WHERE id = (SELECT min(id) FROM chunk)')
         .run(former.sealed),
     )
-    await withStore(fixture, (store) => {
-      expect(() => store.transact((tx) => tx.readChunk(chunkKey(0)))).toThrow(corrupt)
+    await withStore(fixture, async (store) => {
+      await expect(store.transact((tx) => tx.readChunk(chunkKey(0)))).rejects.toThrow(corrupt)
     })
   })
 
@@ -227,13 +230,13 @@ describe('sealed rows', () => {
       tx.writeChunk(chunkKey(2), Buffer.alloc(9, 3))
     })
     // Undone, it is not let go of.
-    expect(() =>
+    await expect(
       backend.transact((tx) => {
         tx.deleteChunk(kept)
         tx.dropUnusedKeys()
         throw new Error('undo')
       }),
-    ).toThrow('undo')
+    ).rejects.toThrow('undo')
     await store.close()
     expect(remaining()).toEqual([true, false])
     await withStore(fixture, (next) =>

@@ -105,20 +105,11 @@ export class RowContext {
     }
   }
 
-  /** One transaction: durable when it returns, undone when it throws. */
-  transaction<T>(work: () => T): T {
-    try {
-      return this.db.transaction(() => {
-        const value = work()
-        for (const rows of this.#late) rows.flush()
-        return value
-      })
-    } catch (error) {
-      this.#rolledBack()
-      throw error
-    } finally {
-      for (const rows of this.#late) rows.clear()
-    }
+  /** One transaction, ended when this returns: undone where `work` throws, durable when it resolves. */
+  async commit<T>(work: () => T): Promise<T> {
+    const value = this.#transaction(work)
+    await this.db.synced()
+    return value
   }
 
   /** These rows follow the transactions from here on. */
@@ -146,6 +137,21 @@ export class RowContext {
     this.#runs.forget()
     this.#blockRuns.forget()
     this.#linkIds.clear()
+  }
+
+  #transaction<T>(work: () => T): T {
+    try {
+      return this.db.commit(() => {
+        const value = work()
+        for (const rows of this.#late) rows.flush()
+        return value
+      })
+    } catch (error) {
+      this.#rolledBack()
+      throw error
+    } finally {
+      for (const rows of this.#late) rows.clear()
+    }
   }
 
   #rolledBack(): void {

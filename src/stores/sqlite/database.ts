@@ -1,8 +1,10 @@
 import SQLite from 'better-sqlite3'
 import { KmeError } from '../../errors.ts'
+import { WalSync } from './wal-sync.ts'
 import {
   explainForeignSchema,
   explainSqliteError,
+  explainSyncError,
   isPoison,
   poisonedError,
 } from './sqlite-errors.ts'
@@ -32,10 +34,16 @@ export class Database {
   readonly #savepoint: SQLite.Statement<[]>
   readonly #release: SQLite.Statement<[]>
   readonly #walState: SQLite.Statement<[], WalState>
+  readonly #walSync: WalSync
+  #syncs: CommitSync = 'FULL'
   #poison: unknown = undefined
   readonly #totalChanges: SQLite.Statement<[], { n: number }>
   #changesSeen: number | undefined
   #unseenCommits = 0
+  /** Something was committed and not synced. */
+  #isUnsynced = false
+  /** The latest sync. */
+  #syncing: Promise<void> = Promise.resolve()
   /** What made the transaction under way impossible to commit. */
   #broken: KmeError | undefined
   #checkpointTimer: NodeJS.Timeout | undefined
@@ -44,6 +52,7 @@ export class Database {
     this.path = path
     this.#checkpointDelayMs = checkpointDelayMs
     this.#handle = handle
+    this.#walSync = new WalSync(`${path}-wal`)
     this.#begin = handle.prepare<[]>('BEGIN IMMEDIATE')
     this.#commit = handle.prepare<[]>('COMMIT')
     this.#savepoint = handle.prepare<[]>('SAVEPOINT part')
@@ -95,6 +104,37 @@ export class Database {
 
   /** Runs `work` in one transaction: durable when it returns, undone when it throws. */
   transaction<T>(work: () => T): T {
+    this.#setSync('FULL')
+    return this.#transaction(work)
+  }
+
+  /** The same, but what it commits is durable only once a later call of `synced` resolves. */
+  commit<T>(work: () => T): T {
+    this.#setSync('NORMAL')
+    return this.#transaction(work)
+  }
+
+  /**
+   * Resolves once all that was committed before the call is durable. This process goes on while the
+   * disk syncs.
+   * @throws KmeError STORE_FAILED: it may be lost, and a later sync may claim success for it
+   */
+  synced(): Promise<void> {
+    if (this.#isUnsynced) this.#syncing = this.#sync()
+    return this.#syncing
+  }
+
+  async #sync(): Promise<void> {
+    this.#isUnsynced = false
+    try {
+      await this.#walSync.sync()
+    } catch (error) {
+      this.#poison ??= error
+      throw explainSyncError(this.path, error)
+    }
+  }
+
+  #transaction<T>(work: () => T): T {
     this.#broken = undefined
     const result = this.#guard(() => {
       this.#begin.run()
@@ -151,7 +191,15 @@ export class Database {
     if (!this.#handle.open) return
     // A full disk must not keep the store open: the next start finds all commits in the WAL.
     this.#checkpointSoftly('TRUNCATE')
+    this.#walSync.close()
     this.#handle.close()
+  }
+
+  /** NORMAL: SQLite syncs the WAL before it writes it back, but not with a commit. */
+  #setSync(when: CommitSync): void {
+    if (this.#syncs === when) return
+    this.#guard(() => this.#handle.pragma(`synchronous = ${when}`))
+    this.#syncs = when
   }
 
   #assertWhole(): void {
@@ -188,6 +236,7 @@ export class Database {
     const changes = this.#totalChanges.get()?.n
     if (changes === this.#changesSeen) return
     this.#changesSeen = changes
+    this.#isUnsynced = this.#syncs === 'NORMAL'
     this.#checkpointTimer ??= setTimeout(() => {
       this.#checkpointTimer = undefined
       this.#checkpointSoftly('TRUNCATE')
@@ -210,6 +259,9 @@ export class Database {
     }
   }
 }
+
+/** Whether a commit of SQLite is durable by itself. */
+type CommitSync = 'FULL' | 'NORMAL'
 
 /** Pages in the WAL, and how many of them are written back. */
 interface WalState {

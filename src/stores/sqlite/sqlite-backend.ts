@@ -40,8 +40,8 @@ class SqliteBackend implements StoreBackend {
     return this.#db.poisoned
   }
 
-  transact<T>(work: (tx: StoreTx) => T): T {
-    return this.#context.transaction(() => work(this.#tx))
+  transact<T>(work: (tx: StoreTx) => T): Promise<T> {
+    return this.#context.commit(() => work(this.#tx))
   }
 
   /** One after the other: each numbers a data key of its own. */
@@ -59,6 +59,7 @@ class SqliteBackend implements StoreBackend {
   }
 }
 
+/** Of what SQLite syncs by itself: `Database.synced` sees to the rest. */
 const assertDurable = (db: Database): void => {
   // After the first write: this build of SQLite changes the setting then, where it is not its own.
   if (db.pragma('synchronous') === FULL_SYNC) return

@@ -1,4 +1,4 @@
-import { KmeError } from '../../errors.ts'
+import { KmeError, messageOf } from '../../errors.ts'
 
 /**
  * By name, not by class: the native part throws the class of whichever copy of the package was
@@ -38,6 +38,14 @@ export const explainForeignSchema = (path: string, error: unknown): unknown => {
   const what = `store ${path} is damaged: its tables are not those of this program; restore it from its backup`
   return new KmeError('STORE_CORRUPT', what, { cause: error })
 }
+
+/** What an operator is told when a sync failed, or its file could not be opened. */
+export const explainSyncError = (path: string, error: unknown): KmeError =>
+  new KmeError(
+    'STORE_FAILED',
+    `store ${path} had an I/O error (${messageOf(error)}); check the disk and the system's log`,
+    { cause: error },
+  )
 
 /** Tells an operator what failed, where and what to do; what is no SQLite error passes unchanged. */
 export const explainSqliteError = (path: string, error: unknown): unknown => {

@@ -104,7 +104,7 @@ export const ioError: Scenario = {
     for (const site of trial.pair.sites) site.expectComplaint(/SQLITE_IOERR|had an I\/O error/)
     trial.load.start()
     for (let round = 0; round < (stage.extent.short ? 1 : ROUNDS); round += 1) {
-      for (const call of ['fsync', 'pwrite64'] as const) {
+      for (const call of ['fdatasync', 'fsync', 'pwrite64'] as const) {
         for (const name of SITE_NAMES) {
           await trial.load.more(50 + stage.dice.roll(50))
           await breakDisk(stage, trial, name, call)

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 
-/** The calls by which a store reaches the disk. */
-export type DiskCall = 'fsync' | 'pwrite64'
+/** The calls by which a store reaches the disk: of what is written back, of commits, and of both. */
+export type DiskCall = 'fsync' | 'fdatasync' | 'pwrite64'
 
 const QUIET = ['-f', '-qq', '-o', '/dev/null']
 
