@@ -3,12 +3,15 @@ import type { Session } from './link-state.ts'
 import { nextTurn } from '../support/next-turn.ts'
 
 /**
- * Carries one batch out: durable here and, where the link waits for that, at the peer. Returns the
- * bytes of each delivery, in order, or why it failed; one that throws fails all of the batch.
+ * Carries one batch out: durable here and, where the link waits for that, at the peer. Calls
+ * `diskIsFree` once it is
+ * committed here or failed to be. Returns the bytes of each delivery, in order, or why
+ * it failed; one that throws fails all of the batch.
  */
 export type CarryOut = (
   session: Session,
   deliveries: readonly NewDelivery[],
+  diskIsFree: () => void,
 ) => Promise<readonly (Buffer | Error)[]>
 
 interface Waiting {
@@ -20,17 +23,18 @@ interface Waiting {
 
 /** Bounds what a failed commit fails, and the length of a message. */
 const MOST_TOGETHER = 128
-/** While one batch waits for the disk and the peer, the next can be under way. */
-const MOST_UNDER_WAY = 2
+/** Batches that wait for the peer at once. */
+const MOST_UNDER_WAY = 4
 
 /**
  * Concurrent deliveries share one commit and one message: those that come in one turn of the event
- * loop, or while as many batches as may be are under way. A lone caller waits for nobody.
+ * loop, or while the batch before is being committed. A lone caller waits for nobody.
  */
 export class DeliveryBatches {
   readonly #carryOut: CarryOut
   #waiting: Waiting[] = []
   #underWay = 0
+  #isCommitting = false
   #gathering = false
 
   constructor(carryOut: CarryOut) {
@@ -46,15 +50,13 @@ export class DeliveryBatches {
   }
 
   async #gather(): Promise<void> {
-    if (this.#gathering || this.#underWay >= MOST_UNDER_WAY) return
+    if (this.#gathering || this.#isCommitting || this.#underWay >= MOST_UNDER_WAY) return
     this.#gathering = true
     await nextTurn()
     this.#gathering = false
     const batch = this.#nextBatch()
     if (batch.length === 0) return
-    this.#underWay += 1
     void this.#send(batch)
-    if (this.#waiting.length > 0) void this.#gather()
   }
 
   /** Of one session: what an earlier one allocated must not be committed in a later one. */
@@ -68,10 +70,20 @@ export class DeliveryBatches {
   async #send(batch: readonly Waiting[]): Promise<void> {
     const [first] = batch
     if (!first) return
+    this.#underWay += 1
+    this.#isCommitting = true
+    let usesDisk = true
+    const diskIsFree = (): void => {
+      if (!usesDisk) return
+      usesDisk = false
+      this.#isCommitting = false
+      this.#goOn()
+    }
     try {
       const outcomes = await this.#carryOut(
         first.session,
         batch.map(({ delivery }) => delivery),
+        diskIsFree,
       )
       batch.forEach(({ resolve, reject }, i) => {
         const outcome = outcomes[i]
@@ -82,7 +94,12 @@ export class DeliveryBatches {
       for (const { reject } of batch) reject(error)
     } finally {
       this.#underWay -= 1
-      if (this.#waiting.length > 0) void this.#gather()
+      diskIsFree()
+      this.#goOn()
     }
+  }
+
+  #goOn(): void {
+    if (this.#waiting.length > 0) void this.#gather()
   }
 }

@@ -18,7 +18,7 @@ import type { OwnLanes } from './own-lanes.ts'
 import type { OwnWrite } from '../ports/lane-store.ts'
 import type { DeliveryQuestion } from './delivery-question.ts'
 import type { DeliveryIds } from './delivery-ids.ts'
-import { DeliveryBatches } from './delivery-batches.ts'
+import { type CarryOut, DeliveryBatches } from './delivery-batches.ts'
 import { allocateDelivery } from './allocate-delivery.ts'
 import type { AllocationParts } from './allocate-delivery.ts'
 import { confirmOf } from './confirm-message.ts'
@@ -72,9 +72,7 @@ export class LinkDestination implements Destination {
     const { question } = parts
     if (!this.#waitsForPeer) this.bring = (deliveryIds, sae) => question.ask(deliveryIds, sae)
     this.#owes = parts.owes
-    this.#batches = new DeliveryBatches((session, deliveries) =>
-      this.#carryOut(session, deliveries),
-    )
+    this.#batches = new DeliveryBatches((...batch) => this.#carryOut(...batch))
   }
 
   deliverableKeys(keyLengthBytes: number): number {
@@ -116,8 +114,7 @@ export class LinkDestination implements Destination {
    * failed commit then leaves at the peer alone, hello marks as used.
    */
   async #carryOut(
-    session: Session,
-    deliveries: readonly NewDelivery[],
+    ...[session, deliveries, diskIsFree]: Parameters<CarryOut>
   ): Promise<readonly (Buffer | KmeError)[]> {
     const messages = deliveries.map(({ delivery, remoteSlaves }) =>
       confirmOf(delivery, remoteSlaves),
@@ -126,10 +123,11 @@ export class LinkDestination implements Destination {
     // What was allocated in a session that has ended, and is not committed, never will be.
     if (this.#state.session !== session) throw startedAnew()
     const write = this.#state.ownWriteOf(session)
-    // The message goes first: the commit holds up this process until the disk has synced it.
+    // The message goes first, so that both disks sync at the same time.
     // Both in one turn: what a next session reads of the lane is queued behind this commit.
     const confirming = this.#confirmations.tell(session, messages)
-    const materials = await this.#commit(write, deliveries).catch(async (error: unknown) => {
+    const committing = this.#commit(write, deliveries).finally(diskIsFree)
+    const materials = await committing.catch(async (error: unknown) => {
       await confirming
       this.#confirmations.release(messages)
       throw error

@@ -13,14 +13,20 @@ const deliveryOf = (offset: number) => ({ delivery: { offset } }) as unknown as 
 
 /** Batches that end when the test says so. */
 const heldBatches = () => {
-  const calls: { life: number; offsets: number[]; end: (error?: Error) => void }[] = []
+  const calls: {
+    life: number
+    offsets: number[]
+    commit: () => void
+    end: (error?: Error) => void
+  }[] = []
   const batches = new DeliveryBatches(
-    (session, deliveries) =>
+    (session, deliveries, diskIsFree) =>
       new Promise((resolve, reject) => {
         const offsets = deliveries.map(({ delivery }) => delivery.offset)
         calls.push({
           life: session.life,
           offsets,
+          commit: diskIsFree,
           end: (error) => {
             if (error) reject(error)
             else resolve(offsets.map((offset) => Buffer.of(offset)))
@@ -41,19 +47,53 @@ describe('batches of concurrent deliveries', () => {
     const session = sessionOf(1)
     const first = batches.deliver(session, deliveryOf(1))
     await turns()
+    expect(offsets()).toEqual([[1]])
+    calls[0]?.end()
     const pair = [2, 3].map((offset) => batches.deliver(session, deliveryOf(offset)))
     await turns()
     expect(offsets()).toEqual([[1], [2, 3]])
-    for (const { end } of calls) end()
+    calls[1]?.end()
     expect((await Promise.all([first, ...pair])).map((material) => material[0])).toEqual([1, 2, 3])
   })
 
-  test('are several under way at once, and then those that come wait for the next', async () => {
+  test('take what came while the one before was being committed, and do not wait for its peer', async () => {
+    const { calls, batches, offsets } = heldBatches()
+    const session = sessionOf(1)
+    const all = [batches.deliver(session, deliveryOf(1))]
+    await turns()
+    for (const offset of [2, 3]) {
+      all.push(batches.deliver(session, deliveryOf(offset)))
+      await turns()
+    }
+    expect(offsets()).toEqual([[1]])
+    calls[0]?.commit()
+    await turns()
+    expect(offsets()).toEqual([[1], [2, 3]])
+    for (const { end } of calls) end()
+    expect((await Promise.all(all)).map((material) => material[0])).toEqual([1, 2, 3])
+  })
+
+  test('go on after one that could not be committed', async () => {
+    const { calls, batches, offsets } = heldBatches()
+    const first = batches.deliver(sessionOf(1), deliveryOf(1))
+    await turns()
+    const second = batches.deliver(sessionOf(1), deliveryOf(2))
+    calls[0]?.end(new Error('disk full'))
+    await expect(first).rejects.toThrow('disk full')
+    await turns()
+    expect(offsets()).toEqual([[1], [2]])
+    calls[1]?.end()
+    expect((await second)[0]).toBe(2)
+  })
+
+  test('are several with the peer at once, and then those that come wait for the next', async () => {
     const { calls, batches, offsets } = heldBatches()
     const session = sessionOf(1)
     const all: Promise<Buffer>[] = []
     for (let offset = 1; offset <= 6; offset += 1) {
       all.push(batches.deliver(session, deliveryOf(offset)))
+      await turns()
+      calls.at(-1)?.commit()
       await turns()
     }
     const underWay = calls.length
@@ -72,9 +112,11 @@ describe('batches of concurrent deliveries', () => {
     const first = batches.deliver(sessionOf(1), deliveryOf(1))
     const second = batches.deliver(sessionOf(2), deliveryOf(2))
     await turns()
-    expect(offsets()).toEqual([[1], [2]])
+    expect(offsets()).toEqual([[1]])
     calls[0]?.end(new Error('disk full'))
     await expect(first).rejects.toThrow('disk full')
+    await turns()
+    expect(offsets()).toEqual([[1], [2]])
     calls[1]?.end()
     expect((await second)[0]).toBe(2)
   })
