@@ -9,12 +9,15 @@ import type { LinkSnapshot, OwnWrite } from '../ports/lane-store.ts'
 import { KmeError } from '../errors.ts'
 import { addRanges } from '../model/range.ts'
 import { alarmLengths } from './batch-effects.ts'
+import { withDeadline } from '../support/deadline.ts'
 
 const MOST_CONFIRMS = 128
 const MOST_DROPS = 128
 const MOST_BLOCKS = 512
 const HEARTBEAT_MS = 2_000
 const RETRY_MS = 500
+/** A silent peer is asked again after so long: what was lost on the way is not waited for. */
+const PROBE_MS = 2_000
 
 /** A message that is owed, and what to do with its answer. */
 interface Owed {
@@ -51,11 +54,10 @@ export class Courier {
 
   /** Returns in how many milliseconds to look again; 0 while there is more. */
   async pass(session: Session): Promise<number> {
+    const isProbe = this.#with.state.silent
     const owed = await this.#owed(session)
-    const answers = await this.#with.messenger.send(
-      session,
-      owed.map(({ message }) => message),
-    )
+    const answers = await this.#send(session, owed, isProbe)
+    if (answers === null) return RETRY_MS
     const write = this.#with.state.ownWriteOf(session)
     await Promise.all(
       owed.map(async ({ message, answered }, i) => {
@@ -70,11 +72,25 @@ export class Courier {
     return owed.length > 0 ? 0 : HEARTBEAT_MS
   }
 
+  /** Null where a silent peer is still silent: an answer that comes later shows all the same that it is there. */
+  async #send(
+    session: Session,
+    owed: readonly Owed[],
+    isProbe: boolean,
+  ): Promise<readonly PeerAnswer[] | null> {
+    const { messenger, parts } = this.#with
+    const messages = owed.map(({ message }) => message)
+    const answers = messenger.send(session, messages)
+    return isProbe ? withDeadline(parts.clock, PROBE_MS, answers, null) : answers
+  }
+
   async #owed(session: Session): Promise<readonly Owed[]> {
     const { state, parts } = this.#with
     // What is said names the commit counter: it must not lag behind.
     const snapshot = await parts.store.readLink(parts.settings.linkId)
     state.learn(snapshot)
+    // Of a silent peer one small thing is asked: what is more would be sent in vain, again and again.
+    if (state.silent) return this.#saeList(session)
     const owed = await Promise.all([
       this.#confirms(),
       this.#drops(),

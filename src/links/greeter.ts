@@ -1,5 +1,6 @@
 import { isKmeError, messageOf } from '../errors.ts'
 import { composeHello, judgeHello } from './hello.ts'
+import { HelloQuestion } from './hello-question.ts'
 import { Backoff } from '../support/backoff.ts'
 import type { Hello, Peer } from '../ports/peer.ts'
 import type { EpochDecision, HelloDecision } from './hello.ts'
@@ -12,6 +13,12 @@ import { otherEnd, sameEpoch, wasRestored } from '../model/lane.ts'
 const FIRST_RETRY_MS = 100
 const MOST_RETRY_MS = 2_000
 
+/** What the peer said, and our durable state when it was asked. */
+interface Answered {
+  readonly asked: LinkSnapshot
+  readonly answer: Hello
+}
+
 /**
  * Keeps the link greeted: whenever there is no session, asks hello until one is agreed. Answers the
  * peer's questions from durable state.
@@ -23,6 +30,7 @@ export class Greeter {
   readonly #loop: Loop
   readonly #backoff: Backoff
   readonly #beforeSession: () => Promise<void>
+  readonly #question: HelloQuestion<Answered>
   #lifeBegun = false
   #lastReported = ''
   #ignoreRestores: () => void = () => undefined
@@ -33,6 +41,7 @@ export class Greeter {
     this.#beforeSession = beforeSession
     this.#state = state
     this.#peer = peer
+    this.#question = new HelloQuestion(parts.clock, () => this.#ask())
     this.#backoff = new Backoff({
       random: parts.random,
       firstMs: FIRST_RETRY_MS,
@@ -61,6 +70,7 @@ export class Greeter {
   /** Something was heard of the peer: ask now rather than when the back-off ends. */
   nudge(): void {
     if (this.#state.session) return
+    this.#question.heardFromPeer()
     this.#backoff.reset()
     this.#loop.kick()
   }
@@ -102,11 +112,16 @@ export class Greeter {
   async #pass(): Promise<number | null> {
     if (this.#state.session) return null
     if (!this.#lifeBegun) await this.#beginLife()
+    const { asked, answer } = await this.#question.answer()
+    const now = await this.#parts.store.readLink(this.#parts.settings.linkId)
+    return this.#follow(judgeHello({ asked, now, answer }), asked)
+  }
+
+  async #ask(): Promise<Answered> {
     const { store, settings, random } = this.#parts
     const asked = await store.readLink(settings.linkId)
-    const answer = await this.#peer.hello(composeHello(asked, random.bytes(16).toString('hex')))
-    const now = await store.readLink(settings.linkId)
-    return this.#follow(judgeHello({ asked, now, answer }), asked)
+    const question = composeHello(asked, random.bytes(16).toString('hex'))
+    return { asked, answer: await this.#peer.hello(question) }
   }
 
   async #beginLife(): Promise<void> {

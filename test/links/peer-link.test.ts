@@ -152,6 +152,32 @@ describe('a link between two KMEs', () => {
     await expectBalance(pair)
   })
 
+  test('asks a silent peer for one small thing at a time, again where that is lost, and tells it the rest when it is heard', async () => {
+    await using pair = await makeLinkPair()
+    await pushBoth(pair, '1')
+    await waitForKeys(pair)
+    const { a, b } = pair
+    const asked: string[] = []
+    const giveUp: (() => void)[] = []
+    a.wire.faults.pass = (messages) => {
+      asked.push(messages.map(({ kind }) => kind).join())
+      return new Promise((resolve) => {
+        giveUp.push(() => {
+          resolve(false)
+        })
+      })
+    }
+    const silent = a.link.destination.issue(requestOf(a, b))
+    await expect(silent).rejects.toMatchObject({ code: 'PEER_UNAVAILABLE' })
+    asked.splice(0)
+    await eventually(() => asked.length >= 2, 'two questions that nobody answers')
+    expect(new Set(asked)).toEqual(new Set(['sae-list']))
+    a.wire.faults.pass = () => true
+    for (const one of giveUp) one()
+    await eventually(async () => (await a.store.listUnconfirmed(LINK_ID, 10)).length === 0)
+    await eventually(() => keysAt(a) > 0)
+  })
+
   test('applies a confirm once, however often it comes and whatever answers are lost', async () => {
     await using pair = await makeLinkPair()
     await pushBoth(pair, '1')
