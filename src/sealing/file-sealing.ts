@@ -85,7 +85,7 @@ const bind = (kekId: string, context: string): Buffer =>
 const refusal = (kekId: string, context: string, cause?: unknown): KmeError =>
   new KmeError(
     'SEALING_FAILED',
-    `KEK ${kekId} does not open ${context}: use the KEK file that was made with this store`,
+    `KEK ${kekId} does not open ${context}: use the KEK file that was made with this store; if it is that one, the store is damaged: restore it from its backup`,
     { cause },
   )
 

@@ -88,9 +88,10 @@ const judgeEnd = async ({ tally }: Stage, trial: Trial, name: SiteName): Promise
   if (!process || process.isRunning) return
   const { code } = await process.ended
   const last = process.err.at(-1) ?? ''
-  const says = /^keyspring: (store|link|KME) .*(damaged|no store|corrupt|does not open|lost)/.test(
-    last,
-  )
+  const says =
+    /^keyspring: .*(is damaged|was changed from outside or damaged|is no store of Keyspring)/.test(
+      last,
+    )
   if (code === 1 && says) return
   tally.violations.push(behaviour(`${name} ended with ${String(code)}: ${process.tail()}`))
 }
