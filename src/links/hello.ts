@@ -241,9 +241,10 @@ const agree = ({ now, answer }: HelloContext): HelloDecision => {
   for (const lane of LANE_NAMES) {
     const unknownHere = consumedThereOnly(now, answer, lane)
     if (!contains([{ start: 0, end: now.lanes[lane].appendedBytes }], hull(unknownHere))) {
+      // Only this end allocates from there, and only from what it has appended.
       return {
-        kind: 'refuse',
-        reason: 'the peer knows use of a lane beyond what this end appended',
+        kind: 'self-restored',
+        reason: 'the peer knows use of a lane beyond what this store appended',
       }
     }
     if (unknownHere.length > 0) adopt[lane] = unknownHere

@@ -136,17 +136,6 @@ describe('a hello in one epoch', () => {
     const verifier = snapshotOf('verifier', { lastBatch: 3, openProposal: BATCH_4 })
     expect(judge(verifier, follower)).toMatchObject({ agreement: { closedBatch: null } })
   })
-
-  test('is refused where the peer knows use of bytes that were never appended here', () => {
-    const beyond = {
-      appendedBytes: 64,
-      usableBytes: 64,
-      consumed: [{ start: 0, end: 64 }],
-      granted: [],
-    }
-    const theirs = snapshotOf('follower', { lanes: { verifier: beyond, follower: EMPTY_LANE } })
-    expect(judge(snapshotOf('verifier'), theirs).kind).toBe('refuse')
-  })
 })
 
 const KNOWN = { generation: 'b'.repeat(32), life: 3, commitCounter: 10 }
@@ -205,6 +194,17 @@ describe('a store that was restored, as its peer tells it', () => {
     // In another epoch the numbers begin anew.
     const next = snapshotOf('verifier', { lastBatch: 3, epoch: epochOf(2) })
     expect(judge(next, snapshotOf('follower', { lastBatch: 9 })).kind).toBe('wait')
+  })
+
+  test('finds it itself where the peer knows use of its lane beyond what it appended', () => {
+    const beyond = {
+      appendedBytes: 64,
+      usableBytes: 64,
+      consumed: [{ start: 0, end: 64 }],
+      granted: [],
+    }
+    const theirs = snapshotOf('follower', { lanes: { verifier: beyond, follower: EMPTY_LANE } })
+    expect(judge(snapshotOf('verifier'), theirs).kind).toBe('self-restored')
   })
 
   test('what the peer says of it is compared with its state when the answer comes', () => {
