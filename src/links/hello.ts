@@ -99,14 +99,21 @@ const isAnother = (known: KnownOfPeer, { generation }: Standing): boolean =>
 const judgeSelf = (context: HelloContext): HelloDecision | null => {
   const { now, answer } = context
   const known = answer.knownOfYou
-  // What the peer knows of a former generation is known here: a new one was taken, or even an epoch
-  // begun, that has yet to reach it.
-  const isFormer = now.restored || (now.end === 'verifier' && isPending(context, 'verifier'))
-  if (known && isBehind(known, now) && !(isFormer && isAnother(known, now))) {
+  if (known && isBehind(known, now) && !mayMeanFormer(context, known)) {
     return { kind: 'self-restored', reason: 'the peer knows a later state of this store' }
   }
   const reason = forgotBatches(context) ?? forgotEpoch(context)
   return reason === null || now.restored ? null : { kind: 'self-restored', reason }
+}
+
+/**
+ * What the peer knows of a former generation, or of one that it left open, is known here: a new one
+ * was taken, or even an epoch begun, that has yet to reach it.
+ */
+const mayMeanFormer = (context: HelloContext, { generation }: KnownOfPeer): boolean => {
+  const { now } = context
+  const hasRenewed = now.restored || (now.end === 'verifier' && isPending(context, 'verifier'))
+  return hasRenewed && generation !== now.generation
 }
 
 /** In one epoch the follower has decided what the verifier has, or besides that the batch that is open there. */

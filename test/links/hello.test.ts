@@ -170,6 +170,16 @@ describe('a store that was restored, as its peer tells it', () => {
     expect(judge(begun, theirs).kind).toBe('wait')
   })
 
+  test('does not find it again for what the peer knows of a generation that it left open', () => {
+    const open = { generation: null, life: 9, commitCounter: 99 }
+    const theirs = snapshotOf('follower', { knownOfPeer: open })
+    expect(judge(snapshotOf('verifier', { restored: true }), theirs).kind).toBe('begin')
+    const begun = snapshotOf('verifier', { epoch: epochOf(2), epochAfterRestoreOf: 'verifier' })
+    expect(judge(begun, theirs).kind).toBe('wait')
+    const verifier = snapshotOf('verifier', { knownOfPeer: open })
+    expect(judge(snapshotOf('follower', { restored: true }), verifier).kind).toBe('wait')
+  })
+
   test('finds that it was restored once more, before an epoch had begun', () => {
     const now = snapshotOf('verifier', { restored: true })
     const theirs = snapshotOf('follower', { knownOfPeer: { ...KNOWN_OF_A, life: 9 } })
