@@ -8,7 +8,7 @@ import { SITE_NAMES, type SiteName } from '../record.ts'
 import type { Scenario, Stage } from '../scenario.ts'
 import { kekFileOf, kekIdsOf, startRotation, untilBegun } from '../stage/kek-command.ts'
 import { readStoreFacts } from '../stage/store-facts.ts'
-import { killedAt } from '../stage/strace.ts'
+import { type DiskCall, killedAt } from '../stage/strace.ts'
 import { Trial } from '../stage/trial.ts'
 
 const ROUNDS = 12
@@ -18,6 +18,8 @@ const REPLACEMENT_MS = 40
 /** Many more than a replacement takes. */
 const MOST_SYNCS = 100
 const SHORT_STRIDE = 3
+/** Of killing it between two changes of the file. */
+const MOST_TRIES = 10
 
 const behaviour = breaking('behaviour')
 
@@ -77,47 +79,55 @@ const rotateOnline = async (stage: Stage, trial: Trial, name: SiteName, victim: 
 }
 
 /**
- * The command is killed at its n-th sync, and given again if it has so many.
- * @returns how many KEKs it left, or null where it came to its end
+ * The command is killed at its n-th sync, and given again.
+ * @returns whether it had so many
  */
 const rotateOffline = async (
   stage: Stage,
   trial: Trial,
   name: SiteName,
+  call: DiskCall,
   n: number,
-): Promise<number | null> => {
+): Promise<boolean> => {
   const { note, tally } = stage
-  const command = await startRotation(trial, name, { isRunning: false, wrap: killedAt('fsync', n) })
+  const command = await startRotation(trial, name, { isRunning: false, wrap: killedAt(call, n) })
   const { signal } = await command.ended
   const wasKilled = signal === 'SIGKILL'
   const { length } = await kekIdsOf(kekFileOf(trial, name))
-  note(`rotate-kek of ${name} ${wasKilled ? 'killed at' : 'has no'} fsync ${n}: ${length} KEKs`)
-  if (!wasKilled) return null
+  note(`rotate-kek of ${name} ${wasKilled ? 'killed at' : 'has no'} ${call} ${n}: ${length} KEKs`)
+  if (!wasKilled) return false
   tally.faults += 1
   await finishRotation(stage, trial, name, false)
-  return length
+  return true
+}
+
+/** Killed with two KEKs in the file. */
+const leaveHalfDone = async (stage: Stage, trial: Trial, name: SiteName): Promise<void> => {
+  const kekFile = kekFileOf(trial, name)
+  for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+    const command = await startRotation(trial, name, { isRunning: false })
+    await untilBegun(kekFile, command)
+    command.signal('SIGKILL')
+    await command.ended
+    if ((await kekIdsOf(kekFile)).length === 2) return
+  }
+  complain(stage, `rotate-kek of ${name} was never left half done`)
 }
 
 const rotateStopped = async (stage: Stage, trial: Trial, name: SiteName): Promise<void> => {
   const { dice, extent, tally } = stage
-  const stride = extent.short ? SHORT_STRIDE : 1
   await trial.load.more(30)
   await trial.kill(name)
-  let n = 1 + dice.roll(stride)
-  let halfAt = 0
-  for (let left = await rotateOffline(stage, trial, name, n); left !== null;) {
-    if (left === 2) halfAt = n
-    n += stride
-    if (n > MOST_SYNCS) throw new Error(`rotate-kek of ${name} never comes to its end`)
-    left = await rotateOffline(stage, trial, name, n)
+  for (const call of ['fsync', 'fdatasync'] as const) {
+    const stride = extent.short && call === 'fsync' ? SHORT_STRIDE : 1
+    let n = 1 + dice.roll(stride)
+    while (await rotateOffline(stage, trial, name, call, n)) {
+      n += stride
+      if (n > MOST_SYNCS) throw new Error(`rotate-kek of ${name} never comes to its end`)
+    }
   }
-  // Left half done, the KME itself starts with both KEKs.
-  const wrap = killedAt('fsync', halfAt)
-  await (
-    await startRotation(trial, name, { isRunning: false, wrap })
-  ).ended
-  const { length } = await kekIdsOf(kekFileOf(trial, name))
-  if (length !== 2) complain(stage, `no fsync of rotate-kek of ${name} left it half done`)
+  await leaveHalfDone(stage, trial, name)
+  stage.note(`rotate-kek of ${name} killed half done, the KME started`)
   tally.recovered(await trial.recover())
   await trial.load.more(30)
   await finishRotation(stage, trial, name, true)
@@ -135,7 +145,7 @@ const judgeFormer = async (stage: Stage, trial: Trial, name: SiteName, kekFile: 
 
 export const rotateKek: Scenario = {
   name: 'rotate-kek',
-  what: 'the KEK replaced under load: the KME or the command killed in it; the command killed at each fsync',
+  what: 'the KEK replaced under load: the KME or the command killed in it; the command killed at each fsync and fdatasync',
   async run(stage) {
     const { dice, extent, tally } = stage
     await using trial = await Trial.start({ seed: dice.roll(2 ** 31) })

@@ -25,7 +25,9 @@ export const startRotation = async (
   const { configFile } = pair[name]
   const operator = isRunning ? ['--cert', certFile, '--key', keyFile] : []
   const words = ['store', 'rotate-kek', '-c', configFile, ...operator]
-  return new KmeProcess(words, { endWithParent: true, wrap })
+  // Calls are counted by thread: commits are synced by one.
+  const env = { UV_THREADPOOL_SIZE: '1' }
+  return new KmeProcess(words, { endWithParent: true, wrap, env })
 }
 
 /** Waits until the replacement has begun, or the command has ended before that was seen. */
