@@ -19,6 +19,8 @@ export class CopiedSite implements AsyncDisposable {
   driver = new PushDriver()
   /** How its drivers were opened, in order. */
   readonly openedAfresh: boolean[] = []
+  /** As if nobody had plugged them in. */
+  opensDrivers = true
   site!: Site
 
   static async make(options: Pick<SiteOptions, 'kmeId' | 'peerKmeId' | 'sae'>) {
@@ -84,6 +86,7 @@ export class CopiedSite implements AsyncDisposable {
     const driver = new PushDriver()
     const open = driver.open.bind(driver)
     driver.open = async (context, options) => {
+      if (!this.opensDrivers) throw new Error('the device does not answer')
       this.openedAfresh.push(options?.afresh ?? false)
       await open(context)
     }

@@ -135,6 +135,25 @@ describe.each([
     expect(pair.b.openedAfresh.at(-1)).toBe(false)
   })
 
+  test('opens its devices afresh also where its process ended after the epoch began and before they were open', async () => {
+    await using pair = await makePair()
+    await usedSinceCopies(pair)
+    await pair[back].putBack('old')
+    const already = [pair.a.openedAfresh.length, pair.b.openedAfresh.length]
+    for (const end of [pair.a, pair.b]) end.opensDrivers = false
+    startBoth(pair.a, pair.b)
+    for (const end of [pair.a, pair.b]) {
+      await eventually(async () => (await epochOf(end)).counter === 2, 'the next epoch')
+    }
+    await agreed(pair.a.site, pair.b.site)
+    await Promise.all([pair.a.reopen(), pair.b.reopen()])
+    for (const end of [pair.a, pair.b]) end.opensDrivers = true
+    startBoth(pair.a, pair.b)
+    await fill(pair, '2')
+    expect(pair.a.openedAfresh.slice(already[0])).toEqual([true])
+    expect(pair.b.openedAfresh.slice(already[1])).toEqual([true])
+  })
+
   test('twice, each ends an epoch', async () => {
     await using pair = await makePair()
     await usedSinceCopies(pair)

@@ -124,6 +124,37 @@ describe('a link of a KME with itself', () => {
     await issue(bench, 4)
   })
 
+  test('whose store was put back ends its epoch: old key is dropped, devices open afresh, and it goes on', async () => {
+    await using bench = await makeSelfLink(['both'])
+    const { store, link, drivers, observer } = bench
+    const old = randomBytes(512)
+    await drivers[0]?.push({ vendorId: '1', material: old })
+    await eventually(() => available(bench) === 16)
+    await issue(bench, 4)
+    const opened: boolean[] = []
+    const [driver] = drivers
+    if (!driver) throw new TypeError('a driver')
+    const open = driver.open.bind(driver)
+    driver.open = async (context, options) => {
+      opened.push(options?.afresh ?? false)
+      await open(context)
+    }
+    const { generation } = await store.readStanding()
+    await store.becomeRestored(generation, NOW)
+    await eventually(() => observer.names().includes('self-restored'), 'the alarm')
+    await eventually(() => link.waitingFor === '' && opened.length > 0 && driver.isOpen)
+    expect(opened).toEqual([true])
+    expect((await store.readLink(LINK_ID)).epoch?.counter).toBe(2)
+    expect(available(bench)).toBe(0)
+    await expect(issue(bench)).rejects.toMatchObject({ code: 'KEYS_EXHAUSTED' })
+    await driver.push({ vendorId: '1', material: randomBytes(256) })
+    await eventually(() => available(bench) === 8)
+    const { issued } = await issue(bench, 4)
+    expect(old.includes(issued.material)).toBe(false)
+    const { counters } = await store.recountLedger(LINK_ID)
+    expect(ledgerDifference(counters)).toBe(0)
+  })
+
   test('compares the two ends of a device directly, and quarantines what differs', async () => {
     await using bench = await makeSelfLink(['leader', 'follower'])
     const [leader, follower] = bench.drivers
