@@ -1,23 +1,15 @@
-/** `npm run model`: SPIN searches the model of the peer protocol, its mutants and its witness runs. */
+/** `npm run model`: SPIN searches the models of the peer protocol, their mutants and their witness runs. */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { surprise, type Expectation } from './model/judge.ts'
-import { configurations, mutants, witnesses } from './model/runs.ts'
+import { surprise } from './model/judge.ts'
+import { chosenRuns, type Run } from './model/runs.ts'
 import { missingTools, Workshop } from './model/search.ts'
 
-const MODEL = join(import.meta.dirname, '../docs/model/deliveries.pml')
+const MODELS = join(import.meta.dirname, '../docs/model')
 const AT_ONCE = 2
 const USAGE = `usage: npm run model -- [--only NAME]... [--json]
 NAME: a configuration, a mutant or a witness run; a mutant runs beside its clean configuration.
 `
-
-interface Run extends Expectation {
-  readonly name: string
-  readonly kind: 'clean' | 'mutant' | 'witness'
-  readonly title: string
-  readonly configuration: string
-  readonly defines: readonly string[]
-}
 
 interface Result extends Omit<Run, 'defines'> {
   readonly states: number
@@ -26,47 +18,14 @@ interface Result extends Omit<Run, 'defines'> {
   readonly surprise: string | null
 }
 
-const definesOf = (name: string): readonly string[] => {
-  const found = configurations.find((configuration) => configuration.name === name)
-  if (!found) throw new Error(`no configuration ${name}`)
-  return found.defines
-}
-
-const allRuns = (): Run[] => [
-  ...configurations.map((clean) => ({
-    ...clean,
-    ...{ kind: 'clean' as const, configuration: clean.name, violated: null },
-  })),
-  ...mutants.map(({ name, title, rule, configuration, breaks, also = [] }) => ({
-    ...{ name, kind: 'mutant' as const, title: `${rule}: ${title}`, configuration },
-    defines: [...definesOf(configuration), `MUTANT_${name}`, ...also],
-    violated: `${breaks}_holds`,
-  })),
-  ...witnesses.map(({ name, title, configuration }) => ({
-    ...{ name, kind: 'witness' as const, title, configuration, violated: 'unseen' },
-    defines: [...definesOf(configuration), `WITNESS=${name}`],
-  })),
-]
-
-/** The named runs, and the clean ones of the same configurations. */
-const chosenRuns = (only: readonly string[]): Run[] => {
-  const runs = allRuns()
-  if (only.length === 0) return runs
-  const named = runs.filter(({ name }) => only.includes(name))
-  const unknown = only.filter((name) => !named.some((run) => run.name === name))
-  if (unknown.length > 0) throw new Error(`no run is named ${unknown.join(', ')}`)
-  const beside = new Set(named.map(({ configuration }) => configuration))
-  return runs.filter((run) => named.includes(run) || (run.kind === 'clean' && beside.has(run.name)))
-}
-
 const searchAll = async (runs: readonly Run[]): Promise<Result[]> => {
-  using workshop = new Workshop(MODEL)
+  using workshop = new Workshop(MODELS)
   const results = new Map<Run, Result>()
   const waiting = [...runs]
   const work = async (): Promise<void> => {
     for (let run = waiting.shift(); run !== undefined; run = waiting.shift()) {
       const { defines, ...shown } = run
-      const search = await workshop.search(defines)
+      const search = await workshop.search(run.model, defines, run.violated === null)
       const { states, seconds } = search
       results.set(run, { ...shown, states, seconds, surprise: surprise(search, run) })
     }
@@ -76,7 +35,7 @@ const searchAll = async (runs: readonly Run[]): Promise<Result[]> => {
 }
 
 const row = (cells: readonly string[]): string =>
-  [28, 14, 10, 12, 8].reduceRight((line, width, n) => (cells[n] ?? '').padEnd(width) + line, '') +
+  [30, 23, 10, 12, 8].reduceRight((line, width, n) => (cells[n] ?? '').padEnd(width) + line, '') +
   cells.slice(5).join('  ')
 
 const lineOf = (result: Result): string =>

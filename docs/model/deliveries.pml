@@ -47,7 +47,7 @@
 #define PEER(k) (1 - (k))
 
 /* The promises. A broken one becomes 0. */
-bit P1_holds = 1, P3_holds = 1, P4_holds = 1, P5_holds = 1;
+bit P1_holds = 1, P2_holds = 1, P3_holds = 1, P4_holds = 1, P5_holds = 1;
 #define BREAKS(promise) promise = 0; assert(promise)
 
 /* A witness run looks for one event and is to find it: what never happens would keep every promise. */
@@ -86,6 +86,7 @@ byte issued[IDS];
 #define FETCHED 2
 #define EXPIRED 3
 byte row[IDS];
+byte rowSlot[IDS] = NO_SLOT; /* the slot that it took there */
 
 /* ---- In memory: gone after a crash ---- */
 bit greeted[2]; /* a session: hello with the peer's present life succeeded */
@@ -339,13 +340,21 @@ inline giveUp(k, i) {
 #else
 #define IS_FREE_THERE(k, i) ((consumed[k] & BIT(slot[i])) == 0 && (PEER_SLOTS(k) & BIT(slot[i])) != 0)
 #endif
-#define IS_KNOWN_THERE(i) (row[i] == HELD || row[i] == FETCHED || heldInMemory[i])
+#define HAS_ROW(i) (row[i] == HELD || row[i] == FETCHED)
+/* A confirm names the range: another range under a known ID is another delivery, and refused. */
+#ifdef MUTANT_KNOWN_BY_ID_ALONE
+#define IS_SAME(i) HAS_ROW(i)
+#else
+#define IS_SAME(i) (HAS_ROW(i) && rowSlot[i] == slot[i])
+#endif
+#define IS_KNOWN_THERE(i) (IS_SAME(i) || heldInMemory[i])
+#define IS_CLASH(k, i) (!IS_FREE_THERE(k, i) || HAS_ROW(i))
 
 inline applyConfirm(k, i) {
 	if
 	:: IS_KNOWN_THERE(i) -> done[i] = 1
-	:: !IS_KNOWN_THERE(i) && !IS_FREE_THERE(k, i) -> refused[i] = 1
-	:: !IS_KNOWN_THERE(i) && IS_FREE_THERE(k, i) ->
+	:: !IS_KNOWN_THERE(i) && IS_CLASH(k, i) -> refused[i] = 1
+	:: !IS_KNOWN_THERE(i) && !IS_CLASH(k, i) ->
 		done[i] = 1;
 #ifdef MUTANT_DONE_BEFORE_COMMIT
 		heldInMemory[i] = 1
@@ -357,7 +366,19 @@ inline applyConfirm(k, i) {
 
 inline store(k, i) {
 	heldInMemory[i] = 0;
-	consumed[k] = consumed[k] | BIT(slot[i]);
+#ifdef MUTANT_RANGE_NOT_NAMED
+	/* The other end takes the next that is free, like its owner. */
+	m = 0;
+	do
+	:: (PEER_SLOTS(k) & ~consumed[k] & BIT(m)) == 0 -> m++
+	:: else -> break
+	od;
+	rowSlot[i] = m;
+	m = 0;
+#else
+	rowSlot[i] = slot[i];
+#endif
+	consumed[k] = consumed[k] | BIT(rowSlot[i]);
 	row[i] = HELD
 }
 
@@ -387,7 +408,7 @@ inline expireThere(i) {
 	fetchedInMemory[i] = 0;
 	fetched[i] = 1;
 	answered[i] = 0;
-	leave(i, slot[i])
+	leave(i, rowSlot[i])
 }
 
 /* KME k is told of slots consumed for no delivery: it erases what no delivery holds. */
@@ -417,9 +438,15 @@ inline applyDrops(k, i) {
 #endif
 #define HAS_BYTES(i) (row[i] == HELD && !fetchedInMemory[i])
 
+#ifdef P3_IS_NOT_CHECKED
+#define P3_IS_BROKEN(i, x) 0
+#else
+#define P3_IS_BROKEN(i, x) (SLAVE(i) != (x) || fetched[i])
+#endif
+
 inline fetch(i, x) {
 	if
-	:: SLAVE(i) != x || fetched[i] -> BREAKS(P3_holds)
+	:: P3_IS_BROKEN(i, x) -> BREAKS(P3_holds)
 	:: else
 	fi;
 	fetched[i] = 1;
@@ -428,7 +455,7 @@ inline fetch(i, x) {
 #else
 	row[i] = FETCHED;
 #endif
-	leave(i, slot[i]);
+	leave(i, rowSlot[i]);
 	SEE(FETCHED_AFTER_ANSWER, answered[i]);
 	SEE(FETCHED_AFTER_CRASH, crashedBetween[i])
 }
@@ -493,6 +520,13 @@ inline crash(k, i) {
 			heldInMemory[i] = 0;
 			fetchedInMemory[i] = 0
 		fi;
+#ifdef MUTANT_ID_TWICE
+		/* What was lost leaves no trace, and key IDs are counted on from the last one in the store. */
+		if
+		:: OWNER(i) == k && issued[i] == NO_ROW -> slot[i] = NO_SLOT
+		:: else
+		fi;
+#endif
 		i++
 	:: else -> break
 	od;
@@ -539,6 +573,7 @@ end:
 	:: d_step { fetchedInMemory[i] -> fetchedInMemory[i] = 0; row[i] = FETCHED }
 	:: d_step { row[i] == HELD || row[i] == FETCHED -> expireThere(i); settle(i) }
 	/* What must never be. */
+	:: d_step { answered[i] && HAS_ROW(i) && rowSlot[i] != slot[i] -> BREAKS(P2_holds) }
 	:: d_step { answered[i] && !IS_FETCHABLE(i) -> BREAKS(P4_holds) }
 	od
 #undef i

@@ -8,7 +8,7 @@ import { readSearch, type Search } from './judge.ts'
 const DEPTH = '3000000'
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024
 /** Every interleaving, each state kept whole: nothing is judged by a hash or a reduction. */
-const FLAGS = ['-O2', '-w', '-DSAFETY', '-DNOREDUCE', '-DCOLLAPSE', '-DMEMLIM=6000']
+const FLAGS = ['-w', '-DSAFETY', '-DNOREDUCE', '-DCOLLAPSE', '-DMEMLIM=6000']
 
 /** The tools that are not there. */
 export const missingTools = (): string[] =>
@@ -42,21 +42,23 @@ export interface TimedSearch extends Search {
 
 /** A folder outside of the repository in which models are compiled, gone when disposed. */
 export class Workshop implements Disposable {
-  readonly #model: string
+  readonly #models: string
   readonly #path = mkdtempSync(join(tmpdir(), 'keyspring-model-'))
   #made = 0
 
-  constructor(model: string) {
-    this.#model = model
+  /** `models`: the folder that they lie in. */
+  constructor(models: string) {
+    this.#models = models
   }
 
-  async search(defines: readonly string[]): Promise<TimedSearch> {
+  /** A search that is to be whole is worth what compiling it well takes. */
+  async search(model: string, defines: readonly string[], whole: boolean): Promise<TimedSearch> {
     const folder = join(this.#path, String((this.#made += 1)))
     mkdirSync(folder)
-    copyFileSync(this.#model, join(folder, 'model.pml'))
+    copyFileSync(join(this.#models, model), join(folder, 'model.pml'))
     const macros = defines.map((define) => `-D${define}`)
     await mustRun('spin', ['-a', ...macros, 'model.pml'], folder)
-    await mustRun('gcc', [...FLAGS, '-o', 'pan', 'pan.c'], folder)
+    await mustRun('gcc', [whole ? '-O1' : '-O0', ...FLAGS, '-o', 'pan', 'pan.c'], folder)
     const startMs = performance.now()
     const { output, exitCode } = await run(join(folder, 'pan'), [`-m${DEPTH}`], folder)
     const seconds = (performance.now() - startMs) / 1000

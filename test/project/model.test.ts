@@ -1,10 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
 import { readFileSync } from 'node:fs'
 import { readSearch, surprise } from '../../scripts/model/judge.ts'
-import { configurations, mutants, witnesses } from '../../scripts/model/runs.ts'
+import { models, takenBy } from '../../scripts/model/runs.ts'
 import { inProject, projectRoot, run } from './project.ts'
 
-const model = readFileSync(inProject('docs/model/deliveries.pml'), 'utf8')
 const readme = readFileSync(inProject('docs/model/README.md'), 'utf8')
 const protocol = readFileSync(inProject('docs/protocol.md'), 'utf8')
 
@@ -14,25 +13,47 @@ const found = (text: string, pattern: RegExp): string[] =>
 const names = (runs: readonly { readonly name: string }[]): string[] =>
   [...new Set(runs.map(({ name }) => name))].sort()
 
-describe('the table of runs', () => {
-  test('has every mutant of the model, and the model has every mutant of the table', () => {
-    expect(names(mutants)).toEqual(found(model, /\bMUTANT_(\w+)/g))
-    expect(mutants.length).toBeGreaterThan(0)
-  })
+describe.each(models.map((model) => [model.file, model] as const))(
+  'the table of runs of %s',
+  (file, { configurations, mutants, witnesses }) => {
+    const source = readFileSync(inProject(`docs/model/${file}`), 'utf8')
 
-  test('has every event that the model can witness', () => {
-    expect(names(witnesses)).toEqual(found(model, /\bSEE\(([A-Z]\w+),/g))
-  })
+    test('has every mutant of the model, and the model has every mutant of the table', () => {
+      const taken = [...new Set(mutants.flatMap(takenBy))].sort()
+
+      expect(taken).toEqual(found(source, /\bMUTANT_(\w+)/g))
+      expect(mutants.length).toBeGreaterThan(0)
+    })
+
+    test('has every event that the model can witness', () => {
+      expect(names(witnesses)).toEqual(found(source, /\bSEE\(([A-Z]\w+),/g))
+    })
+
+    test('puts each mutant and each witness beside a clean search of the same size', () => {
+      const sizes = configurations.map(({ name }) => name)
+
+      const alone = [...mutants, ...witnesses].filter((run) => !sizes.includes(run.configuration))
+
+      expect(alone).toEqual([])
+    })
+  },
+)
+
+describe('the table of runs', () => {
+  const mutants = models.flatMap((model) => model.mutants)
 
   test('is told in full by the page of the model, with rule and promise', () => {
-    const rows = found(readme, /^\| (`\w+` \| `[\w-]+` \| P\d) \|/gm)
-
-    expect(rows).toEqual(
-      mutants.map(({ name, rule, breaks }) => `\`${name}\` | \`${rule}\` | ${breaks}`).sort(),
+    const rows = found(readme, /^\| (`[\w+]+` \| `[\w-]+` \| [\w-]+) \|/gm)
+    const told = mutants.map(
+      ({ name, rule, breaks }) => `\`${name}\` | \`${rule}\` | ${breaks ?? 'covered'}`,
     )
-    expect(found(readme, /^\| `(\w+)` \| witness \|/gm)).toEqual(names(witnesses))
-    expect(found(readme, /^\| ([a-z-]+)(?::.*)? \| \d\+\d, \d\+\d \|/gm)).toEqual(
-      names(configurations),
+
+    expect(rows).toEqual([...new Set(told)].sort())
+    expect(found(readme, /^\| `(\w+)` \| witness \|/gm)).toEqual(
+      names(models.flatMap((model) => model.witnesses)),
+    )
+    expect(found(readme, /^\| ([a-z-]+)(?::.*)? \| \d\+\d(?:, \d\+\d)? \|/gm)).toEqual(
+      names(models.flatMap((model) => model.configurations)),
     )
   })
 
@@ -42,12 +63,10 @@ describe('the table of runs', () => {
     expect(mutants.map(({ rule }) => rule).filter((rule) => !rules.includes(rule))).toEqual([])
   })
 
-  test('puts each mutant and each witness beside a clean search of the same size', () => {
-    const sizes = configurations.map(({ name }) => name)
+  test('gives no two configurations one name', () => {
+    const all = models.flatMap((model) => model.configurations)
 
-    const alone = [...mutants, ...witnesses].filter((run) => !sizes.includes(run.configuration))
-
-    expect(alone).toEqual([])
+    expect(names(all)).toHaveLength(all.length)
   })
 })
 
