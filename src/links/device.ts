@@ -21,6 +21,7 @@ import type { LinkState } from './link-state.ts'
 import type { Epoch } from '../model/lane.ts'
 import { Loop } from '../support/loop.ts'
 import { sameEpoch } from '../model/lane.ts'
+import { storeInParts } from './offer-parts.ts'
 import { wipe } from '../support/wipe.ts'
 
 const MOST_FETCHED_AT_ONCE = 64
@@ -271,7 +272,7 @@ export class Device {
   ): Promise<readonly OfferOutcome[]> {
     try {
       if (!sameEpoch(epoch, this.#state.snapshot.epoch)) return blocks.map(() => 'refused')
-      const outcomes = await this.#store(epoch, blocks, checkpoint ?? null)
+      const outcomes = await storeInParts(blocks, checkpoint ?? null, this.#store.bind(this, epoch))
       void this.#acknowledge(blocks, outcomes)
       return outcomes
     } finally {

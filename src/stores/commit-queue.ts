@@ -4,6 +4,8 @@ import type { StoreBackend, StoreTx } from './store-tx.ts'
 
 /** Operations that share one commit at most: bounds what a failed commit fails. */
 const MAX_GROUP = 256
+/** Once the operations of a group took so long, those left are for the next commit: others wait for a turn. */
+const LONG_WORK_MS = 4
 /** How long work that nobody waits for may wait for the commit of other work. */
 const LONGEST_WAIT_MS = 100
 
@@ -29,6 +31,7 @@ type Attempt<T> =
  */
 export class CommitQueue {
   readonly #backend: StoreBackend
+  readonly #longWorkMs: number
   #waiting: Job[] = []
   #draining: Promise<void> | null = null
   #closing: Promise<void> | null = null
@@ -37,8 +40,9 @@ export class CommitQueue {
   /** Resolves once the backend is poisoned. */
   readonly failed: Promise<KmeError>
 
-  constructor(backend: StoreBackend) {
+  constructor(backend: StoreBackend, longWorkMs = LONG_WORK_MS) {
     this.#backend = backend
+    this.#longWorkMs = longWorkMs
     this.failed = new Promise((resolve) => {
       this.#reportFailed = resolve
     })
@@ -94,25 +98,39 @@ export class CommitQueue {
         await nextTurn()
         clearTimeout(this.#laterTimer)
         this.#laterTimer = undefined
-        await this.#commit(this.#waiting.splice(0, MAX_GROUP))
+        await this.#commit()
       }
     } finally {
       this.#draining = null
     }
   }
 
-  async #commit(group: readonly Job[]): Promise<void> {
+  async #commit(): Promise<void> {
+    const group: Job[] = []
     try {
       await this.#backend.transact((tx) => {
-        for (const job of group) job.attempt(tx)
+        this.#attemptInto(group, tx)
       })
     } catch (error) {
       const failure = failureOf(error)
+      // Where not even a transaction begins, nobody waits for the next.
+      if (group.length === 0) group.push(...this.#waiting.splice(0, MAX_GROUP))
       for (const job of group) job.fail(failure)
       if (this.#backend.poisoned) this.#reportFailed(failure)
       return
     }
     for (const job of group) job.settle()
+  }
+
+  #attemptInto(group: Job[], tx: StoreTx): void {
+    const sinceMs = performance.now()
+    while (group.length < MAX_GROUP) {
+      const job = this.#waiting.shift()
+      if (!job) return
+      group.push(job)
+      job.attempt(tx)
+      if (performance.now() - sinceMs >= this.#longWorkMs) return
+    }
   }
 }
 

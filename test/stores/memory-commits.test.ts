@@ -34,7 +34,7 @@ class FailingBackend implements StoreBackend {
 describe('commit queue', () => {
   test('calls of one turn share one commit, and nobody hears of it before it is done', async () => {
     const backend = new FailingBackend()
-    const queue = new CommitQueue(backend)
+    const queue = new CommitQueue(backend, Infinity)
     const heard: number[] = []
     const calls = [1, 2, 3].map((i) =>
       queue.run(() => {
@@ -49,9 +49,23 @@ describe('commit queue', () => {
     await queue.close()
   })
 
-  test('more calls than a group holds are done in several commits, in order', async () => {
+  test('an operation that takes long leaves those after it for the next commit', async () => {
     const backend = new FailingBackend()
     const queue = new CommitQueue(backend)
+    const takeLong = (): void => {
+      const sinceMs = performance.now()
+      while (performance.now() - sinceMs < 20);
+    }
+    const commits: number[] = []
+    const noted = (): void => void commits.push(backend.commits)
+    await Promise.all([queue.run(noted), queue.run(takeLong), queue.run(noted), queue.run(noted)])
+    expect(commits).toEqual([0, 1, 1])
+    await queue.close()
+  })
+
+  test('more calls than a group holds are done in several commits, in order', async () => {
+    const backend = new FailingBackend()
+    const queue = new CommitQueue(backend, Infinity)
     const order: number[] = []
     await Promise.all(Array.from({ length: 600 }, (_, i) => queue.run(() => order.push(i))))
     expect(backend.commits).toBe(3)
