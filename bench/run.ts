@@ -33,13 +33,13 @@ const FULL_SHARE = 0.75
 const FEW_KEYS = 10_000
 
 /**
- * A KME draws from its own lane first, so the two serve in turn; the device goes on at less than
- * half, so that the lanes are full when a slice begins and it seldom runs.
+ * A KME draws from its own lane first, so the two serve in turn; the device goes on at
+ * half of the pool, so that the lanes are full when a slice begins and it seldom runs.
  */
 const pairOf = (poolKeys: number, more: Partial<LabSettings> = {}): LabSettings => ({
   poolKeys,
   highWaterPercent: 80,
-  lowWaterPercent: 40,
+  lowWaterPercent: 50,
   blockBytes: 64 * KIB,
   keyLifetimeS: DAY_S,
   crowd: 0,

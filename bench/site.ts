@@ -9,15 +9,16 @@ import { wipe } from '../src/support/wipe.ts'
 import type { Certificates, ClientTls } from './certificates.ts'
 import { Child } from './child.ts'
 import { type ConfigParts, LINK_ID, configText } from './kme-config.ts'
-import { KEY_BYTES, KEY_SIZE_BITS } from './operations.ts'
+import { KEY_SIZE_BITS } from './operations.ts'
 import { HOST } from './ports.ts'
 
 const KEYSPRING = fileURLToPath(new URL('../bin/keyspring.js', import.meta.url))
 const POLL_MS = 100
 /** While a start is timed. */
+const START_POLL_MS = 20
 /** So often in a row nothing has changed. */
 const LOOKS_AT_REST = 5
-const START_POLL_MS = 20
+const LONGEST_WAIT_MS = 600_000
 
 /** What is made once, whichever process it is for. */
 export interface SiteGround {
@@ -90,13 +91,22 @@ export class Site implements AsyncDisposable {
     while (!(await this.#isReady())) await this.#pause(pollMs)
   }
 
-  /** Waits until `enough` says so of the link. */
+  /** Waits until `enough` says so of the link. @throws Error where it does not for minutes */
   async untilLink(enough: (link: LinkView) => boolean): Promise<void> {
-    while (!enough(await this.link())) await this.#pause(POLL_MS)
+    const sinceMs = performance.now()
+    while (!enough(await this.link())) {
+      if (performance.now() - sinceMs > LONGEST_WAIT_MS) {
+        const { keys, pending } = await this.link()
+        throw new Error(
+          `${this.kmeId} does not come to what is waited for: ${JSON.stringify({ keys, pending })}`,
+        )
+      }
+      await this.#pause(POLL_MS)
+    }
   }
 
-  untilLaneHolds(keys: number): Promise<void> {
-    return this.untilLink(({ lanes }) => lanes[0].availableBytes >= keys * KEY_BYTES)
+  untilItCanDeliver(keys: number): Promise<void> {
+    return this.untilLink((link) => link.keys.deliverable >= keys)
   }
 
   /**

@@ -49,7 +49,7 @@ export const measureStorm = async ({ lab }: Ground): Promise<StormResult> => {
   const { a, b, bare, crowd } = lab
   const request = getKeyRequest(b.saeId)
   const on = async (port: number): Promise<StormServed> => {
-    await a.untilLaneHolds(2 * crowd.length)
+    await a.untilItCanDeliver(2 * crowd.length)
     await storm(crowd, port, request)
     return storm(crowd, port, request)
   }

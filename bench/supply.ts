@@ -45,7 +45,7 @@ export class Supply {
   }
 
   async #getKey({ asked, other }: Pairing, keysPerCall: number, calls: number) {
-    await asked.untilLaneHolds(calls * keysPerCall)
+    await asked.untilItCanDeliver(calls * keysPerCall)
     await asked.untilAtRest()
     const request = getKeyRequest(other.saeId, keysPerCall)
     let left = calls
@@ -70,7 +70,7 @@ export class Supply {
   /** Draws at the other KME until `count` keys wait at the one that will be asked. */
   async #draw({ asked, other }: Pairing, drawn: string[], count: number): Promise<void> {
     let missing = count - drawn.length
-    await other.untilLaneHolds(Math.max(0, missing))
+    await other.untilItCanDeliver(Math.max(0, missing))
     const drawSome = async (): Promise<void> => {
       while (missing > 0 && !this.#signal.aborted) {
         missing -= 1

@@ -14,9 +14,9 @@ export interface Direction extends Pairing {
   readonly connections: Connections
 }
 
-/** A slice never makes more calls; half of what the lanes hold at least has to suffice for them. */
+/** A slice never makes more calls; half of what is left at the low water mark has to suffice for them. */
 const MOST_CALLS_PER_SLICE = 30_000
-const MOST_KEYS_PER_SLICE = 150_000
+const MOST_KEYS_PER_SLICE = 100_000
 /** How much faster a slice may be than the fastest before without running out of keys. */
 const MARGIN = 1.3
 /** Of no use to anybody if it is too low: a slice that runs out at its beginning is none. */
