@@ -7,6 +7,7 @@ import {
   rmSync,
   readdirSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -74,6 +75,19 @@ describe('the store file', () => {
     expect(statSync(`${fixture.path}-wal`).size).toBeGreaterThan(0)
     await eventually(() => statSync(`${fixture.path}-wal`).size === 0, 'an empty WAL')
     db.close()
+  })
+
+  test('behind a symbolic link is synced where it lies, not where the link does', async () => {
+    await using fixture = await makeSqliteFixture()
+    await (await fixture.open()).close()
+    const link = join(fixture.directory, 'link.db')
+    symlinkSync('store.db', link)
+    const { sealing } = fixture
+    const store = await openSqliteBackend({ path: link, sealing, random: systemRandom })
+    await store.transact((tx) => {
+      tx.writeRunningMs(5)
+    })
+    await store.close()
   })
 
   test('is refused to a second process with one line, and to a third after the second gave up', async () => {

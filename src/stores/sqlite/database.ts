@@ -52,7 +52,7 @@ export class Database {
     this.path = path
     this.#checkpointDelayMs = checkpointDelayMs
     this.#handle = handle
-    this.#walSync = new WalSync(`${path}-wal`)
+    this.#walSync = new WalSync(`${fileOf(handle)}-wal`)
     this.#begin = handle.prepare<[]>('BEGIN IMMEDIATE')
     this.#commit = handle.prepare<[]>('COMMIT')
     this.#savepoint = handle.prepare<[]>('SAVEPOINT part')
@@ -258,6 +258,14 @@ export class Database {
       // The next transaction says what is wrong, should it still be.
     }
   }
+}
+
+/** Where the database really lies: SQLite follows symbolic links, and puts its WAL beside what it finds. */
+const fileOf = (handle: SQLite.Database): string => {
+  const databases = handle.pragma('database_list') as { name: string; file: string }[]
+  const main = databases.find(({ name }) => name === 'main')
+  if (main === undefined) throw new TypeError('a database without a file')
+  return main.file
 }
 
 /** Whether a commit of SQLite is durable by itself. */
