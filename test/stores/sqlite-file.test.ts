@@ -8,6 +8,7 @@ import {
   readdirSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -306,6 +307,25 @@ describe('a database that fails', () => {
     expect(store.poisoned).toBe(true)
     await expect(write()).rejects.toThrow(/takes nothing any more/)
     await store.close()
+  })
+
+  test('tells nothing as durable where something else failed while it was synced', async () => {
+    await using fixture = await makeSqliteFixture()
+    const db = Database.open(fixture.path)
+    db.transaction(() => {
+      db.exec(`PRAGMA application_id = ${String(APPLICATION_ID)}; CREATE TABLE t (a)`)
+    })
+    db.commit(() => {
+      db.exec('INSERT INTO t VALUES (1)')
+    })
+    const synced = db.synced()
+    truncateSync(`${fixture.path}-wal`)
+    expect(() => db.pragma('wal_checkpoint(TRUNCATE)')).toThrow(/SQLITE_IOERR/)
+    await expect(synced).rejects.toMatchObject({
+      code: 'STORE_FAILED',
+      message: expect.stringMatching(/takes nothing any more/),
+    })
+    db.close()
   })
 
   test('says that a page is damaged and takes nothing any more', async () => {

@@ -132,6 +132,8 @@ export class Database {
       this.#poison ??= error
       throw explainSyncError(this.path, error)
     }
+    // What failed meanwhile may have been of this commit: one of two syncs hears of it.
+    if (this.#poison !== undefined) throw poisonedError(this.path, this.#poison)
   }
 
   #transaction<T>(work: () => T): T {
