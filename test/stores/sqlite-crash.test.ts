@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process'
+import { copyFileSync, statSync } from 'node:fs'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { expect, test } from '@jest/globals'
+import SQLite from 'better-sqlite3'
 import { chunkKey, makeSqliteFixture } from './sqlite-fixture.ts'
 
 const moduleUrl = (path: string): string =>
@@ -63,4 +65,20 @@ test('a writer killed at any moment leaves whole transactions, and all that it t
     await store.close()
     expect(fixture.edit((db) => db.pragma('integrity_check', { simple: true }))).toBe('ok')
   }
+})
+
+test('what a crash left in the log is in the database before anything is added to the log', async () => {
+  await using fixture = await makeSqliteFixture()
+  const told = await killAfter([fixture.path, fixture.kekFile, '0'], 40)
+  expect(statSync(`${fixture.path}-wal`).size).toBeGreaterThan(0)
+  const store = await fixture.open()
+  const alone = `${fixture.path}.alone`
+  copyFileSync(fixture.path, alone)
+  await store.close()
+  const db = new SQLite(alone)
+  const { runningMs } = db.prepare('SELECT running_ms AS runningMs FROM store').get() as {
+    runningMs: number
+  }
+  db.close()
+  expect(runningMs).toBeGreaterThanOrEqual(told)
 })

@@ -176,6 +176,20 @@ export class Database {
   }
 
   /**
+   * Writes back what an earlier process left in the WAL, before anything is added to it. Where that
+   * process ended for an I/O error, the system may still show pages of the WAL that the disk never
+   * got: at a power cut all that was added after them would be lost with them. A full disk puts it off.
+   * @throws KmeError STORE_FAILED, STORE_CORRUPT
+   */
+  recover(): void {
+    try {
+      this.#guard(() => this.#handle.pragma('wal_checkpoint(TRUNCATE)'))
+    } catch (error) {
+      if (this.poisoned) throw error
+    }
+  }
+
+  /**
    * Writes all of the WAL back and empties it: what was overwritten or deleted is in no file then.
    * @throws KmeError STORE_FAILED
    */

@@ -77,6 +77,7 @@ export const openSqliteBackend = async ({
 }: SqliteOptions): Promise<StoreBackend> => {
   const db = Database.open(path)
   try {
+    db.recover()
     migrate(db, random)
     const envelope = await openEnvelope(db, sealing, random)
     assertDurable(db)
