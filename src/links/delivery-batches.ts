@@ -4,9 +4,8 @@ import { nextTurn } from '../support/next-turn.ts'
 
 /**
  * Carries one batch out: durable here and, where the link waits for that, at the peer. Calls
- * `diskIsFree` once it is
- * committed here or failed to be. Returns the bytes of each delivery, in order, or why
- * it failed; one that throws fails all of the batch.
+ * `diskIsFree` once it is committed here or failed to be. Returns the bytes of each delivery, in
+ * order, or why it failed; one that throws fails all of the batch.
  */
 export type CarryOut = (
   session: Session,

@@ -57,7 +57,7 @@ export class OwnLanes {
    */
   async reset(store: LaneStore, linkId: LinkId): Promise<void> {
     const names = this.#granting ? [...this.#owned, this.#granting] : this.#owned
-    // Asked for in one turn, the reads see one state.
+    // Asked for in one turn, the reads see one state: no write comes between, whatever commits they share.
     const [snapshot, ...stretches] = await Promise.all([
       store.readLink(linkId),
       ...names.map((name) => store.listStretches(linkId, name)),

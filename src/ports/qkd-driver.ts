@@ -37,10 +37,12 @@ export type OfferOutcome =
 
 export interface BlockSink {
   /**
-   * Offers blocks in order. Blocks and checkpoint are stored in one transaction, durable when the
-   * promise resolves; the answer has one outcome per block. No blocks: the checkpoint alone is
+   * Offers blocks in order, one offer at a time. All is durable when the promise resolves; the
+   * answer has one outcome per block. A long offer is stored in several transactions, the checkpoint
+   * in the last: it never counts a block that is not stored. No blocks: the checkpoint alone is
    * stored. An end that offers again after an error offers the same bytes under the same ref.
-   * @throws KmeError where nothing was stored: offer again later
+   * @throws KmeError where not all was stored, the checkpoint for one: offer again later; blocks that
+   * were stored come back as `duplicate`
    */
   offer(blocks: readonly KeyBlock[], checkpoint?: Buffer): Promise<readonly OfferOutcome[]>
 }

@@ -25,7 +25,8 @@ type Attempt<T> =
 
 /**
  * Runs operations one after the other, in the order of the calls. Those that are called while a
- * commit is under way, or in one turn of the event loop, share the next: one sync for all of them.
+ * commit is under way, or in one turn of the event loop, share the next, as long as they are few and
+ * short: one sync for all of them. Where they do not, still none of another call comes between.
  * Each has its own savepoint, so one that throws disturbs no other. Nobody hears of anything before
  * it is durable.
  */

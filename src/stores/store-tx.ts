@@ -26,9 +26,9 @@ import type { Sealing } from '../ports/sealing.ts'
  */
 export interface StoreBackend {
   /**
-   * Runs `work` in one transaction and commits: durable when this returns (or its promise resolves).
-   * Where `work` throws, rolls back and throws the same. One transaction at a time; a transaction
-   * that wrote nothing costs no sync.
+   * Runs `work`, at most once, in one transaction and commits: durable when this returns (or its
+   * promise resolves). Where `work` throws, rolls back and throws the same. One transaction at a
+   * time; a transaction that wrote nothing costs no sync.
    * @throws KmeError STORE_FAILED where BEGIN, COMMIT or the sync fails: nothing was kept, unless
    * `poisoned`; always, once it is
    */
