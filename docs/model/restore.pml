@@ -158,6 +158,11 @@ byte idBatch[IDS];
 byte idBytes[IDS]; /* ... and the bytes that its master got, or will */
 bit answered[IDS];
 bit fetched[IDS];
+#ifdef FETCHES
+byte fetchCounter[IDS]; /* the commit counter that says so; UNCOUNTED: none does */
+bit unheard[IDS]; /* fetched, and forgotten before the peer had heard of it: nothing is promised */
+#endif
+#define UNCOUNTED 255
 byte leftUnder[2 * BLOCKS + 2]; /* the key ID, plus 1, under which bytes left */
 #define NOT_PROMISED 255
 byte gens[2] = 1; /* generations made */
@@ -348,6 +353,18 @@ inline putBack(k, how, i, m) {
 	:: i < END_ID(k) ->
 		if
 		:: answered[i] && row[i] == NO_ROW -> leftUnder[idBytes[i]] = NOT_PROMISED
+		:: else
+		fi;
+		i++
+	:: else -> break
+	od;
+#endif
+#ifdef FETCHES
+	i = FIRST_ID(PEER(k));
+	do
+	:: i < END_ID(PEER(k)) ->
+		if
+		:: how == BY_HAND_UNSEEN && fetched[i] && knownCounter[PEER(k)] < fetchCounter[i] -> unheard[i] = 1
 		:: else
 		fi;
 		i++
@@ -853,13 +870,14 @@ end:
 	:: d_step {
 		row[i] == HELD && answered[i] ->
 			if
-			:: fetched[i] && UNSEEN == 0 -> BREAKS(P3_holds)
+			:: fetched[i] && !unheard[i] && (UNSEEN == 0 || session[other]) -> BREAKS(P3_holds)
 			:: else
 			fi;
 			fetched[i] = 1;
 			row[i] = FETCHED;
 			rowBytes[i] = NO_BYTES;
-			touch(other)
+			touch(other);
+			fetchCounter[i] = (counting[other] -> counter[other] : UNCOUNTED)
 	   }
 #endif
 	/* What must never be. */
