@@ -3,6 +3,7 @@ import type { AuditAction, AuditEntry } from '../../ports/audit.ts'
 import type { StoreTx } from '../store-tx.ts'
 import type { RowContext } from './context.ts'
 import type { Database } from './database.ts'
+import { decodeJson } from './json.ts'
 
 interface Row {
   readonly sequence: number
@@ -28,7 +29,7 @@ const entryOf = (row: Row): AuditEntry => ({
   keyCount: row.key_count,
   keySizeBits: row.key_size_bits,
   master: row.master,
-  saes: JSON.parse(row.saes) as string[],
+  saes: decodeJson(row.saes, (saes: readonly string[]) => saes),
   chain: row.chain,
 })
 

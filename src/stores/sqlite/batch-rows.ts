@@ -1,7 +1,7 @@
 import type { BatchVerdict } from '../../ports/peer.ts'
 import type { StoreTx } from '../store-tx.ts'
 import type { RowContext } from './context.ts'
-import { decodeGroups, decodePieces, encodeGroups, encodePieces } from './json.ts'
+import { decodeGroups, decodeJson, decodePieces, encodeGroups, encodePieces } from './json.ts'
 
 interface ProposalColumns {
   readonly batch: number
@@ -60,7 +60,7 @@ export const verdictRows = (context: RowContext): VerdictRows => {
     readVerdict(linkId) {
       const row = select.get(context.findLink(linkId))
       if (row === undefined) return null
-      const verdict = JSON.parse(row.verdict) as BatchVerdict
+      const verdict = decodeJson(row.verdict, (found: BatchVerdict) => found)
       return { batch: row.batch, tag: row.tag, verdict }
     },
     writeVerdict(linkId, row) {

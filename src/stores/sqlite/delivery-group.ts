@@ -3,6 +3,7 @@ import { deliveryLengthBytes } from '../../model/delivery.ts'
 import type { DeliveryId } from '../../model/key-id.ts'
 import { sameEpoch, type LaneName } from '../../model/lane.ts'
 import type { DeliveryRow, EntitledSlave } from '../store-tx.ts'
+import { decodeJson, decodeSaes } from './json.ts'
 
 /**
  * Deliveries that were committed together lie in one row: their IDs follow one another, and so do
@@ -131,8 +132,7 @@ export const encodeMembers = ({ members }: DeliveryGroup): MembersText => {
 }
 
 export const decodeMembers = (facts: GroupFacts, text: MembersText): (Member | null)[] => {
-  const list = JSON.parse(text.saes) as readonly (readonly [string, string])[]
-  const saes = list.map(([saeId, registrationId]) => ({ saeId, registrationId }))
+  const saes = decodeSaes(text.saes)
   const saeAt = (place: number): RegisteredSae => {
     const sae = saes[place]
     if (!sae) throw new TypeError('a member names an SAE that its group has not')
@@ -143,8 +143,7 @@ export const decodeMembers = (facts: GroupFacts, text: MembersText): (Member | n
     unfetched: Buffer.from(unfetched, 'base64'),
   })
   const { seq, linkId, epoch, lane, timeToLiveMs, remoteKmeId, expiresMs } = facts
-  const members = JSON.parse(text.members) as readonly (MemberJson | null)[]
-  return members.map((member, index): Member | null => {
+  const memberOf = (member: MemberJson | null, index: number): Member | null => {
     if (member === null) return null
     const [id, offset, keyLengthBytes, keyCount, master, slaves, remoteSlaves, remote, held] =
       member
@@ -157,5 +156,8 @@ export const decodeMembers = (facts: GroupFacts, text: MembersText): (Member | n
       ...{ remoteSlaves: remoteSlaves.map(saeAt), remoteKmeId, remote, expiresMs },
     }
     return { row, isHeld: held === 1 }
-  })
+  }
+  return decodeJson(text.members, (members: readonly (MemberJson | null)[]) =>
+    members.map(memberOf),
+  )
 }

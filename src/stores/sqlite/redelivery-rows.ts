@@ -1,5 +1,6 @@
 import type { RedeliveryRow, StoreTx } from '../store-tx.ts'
 import type { RowContext } from './context.ts'
+import { decodeJson } from './json.ts'
 import type { RowName } from './sealed-rows.ts'
 import { sealedRows } from './sealed-rows.ts'
 
@@ -22,7 +23,7 @@ const rowOf = (row: Row): RedeliveryRow => ({
   windowMs: row.window_ms,
   expiresMs: row.expires_ms,
   endsMs: row.ends_ms,
-  keyLengths: JSON.parse(row.key_lengths) as number[],
+  keyLengths: decodeJson(row.key_lengths, (lengths: readonly number[]) => lengths),
 })
 
 const nameOf = ({ digest, keyLengths }: Omit<RedeliveryRow, 'seq'>): RowName => [
