@@ -3,13 +3,14 @@ import { clock } from './clock.ts'
 import { confirmLocal } from './confirm-local.ts'
 import { diskFull, ioError } from './disk.ts'
 import { everyFsync } from './every-fsync.ts'
+import { fewFiles } from './few-files.ts'
 import { freeze } from './freeze.ts'
 import { kill } from './kill.ts'
 import { redelivery } from './redelivery.ts'
 import { restoreBoth, restoreCommand, restoreOne } from './restore.ts'
 import { rotateKek } from './rotate-kek.ts'
 import { copiedFiles, damagedFiles } from './store-files.ts'
-import { messages, oneWay, partition } from './wire.ts'
+import { messages, oneWay, partition, slowWire } from './wire.ts'
 
 /** In the order in which they run. */
 export const SCENARIOS: readonly Scenario[] = [
@@ -20,9 +21,11 @@ export const SCENARIOS: readonly Scenario[] = [
   partition,
   oneWay,
   messages,
+  slowWire,
   freeze,
   diskFull,
   ioError,
+  fewFiles,
   clock,
   restoreOne,
   restoreBoth,

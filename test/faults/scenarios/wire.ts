@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Dice } from '../../links/chaos/dice.ts'
+import { breaking } from '../checker/evidence.ts'
 import type { Scenario, Stage } from '../scenario.ts'
 import { type Behaviour, faithful } from '../stage/peer-proxy.ts'
 import type { Trial } from '../stage/trial.ts'
@@ -82,6 +83,48 @@ const disorder = (dice: Dice): Behaviour => {
     ...(dice.once(4) ? { againAfterMs: dice.roll(8_000) } : {}),
     ...(dice.once(12) ? losses[dice.roll(losses.length)] : {}),
   })
+}
+
+/** Slow, and each fifth message gets no answer at once or never arrives. */
+const slow = (dice: Dice): Behaviour => {
+  const losses = [
+    { lose: 'request', cutOff: true },
+    { lose: 'request', cutOff: false },
+    { lose: 'answer', cutOff: false },
+  ] as const
+  return () => ({
+    delayMs: 500,
+    ...(dice.once(5) ? losses[dice.roll(losses.length)] : {}),
+  })
+}
+
+const behaviour = breaking('behaviour')
+
+/** Longer than any call may wait for the peer; a busy machine gets much more. */
+const ANSWER_WITHIN_MS = 10_000
+
+export const slowWire: Scenario = {
+  name: 'slow-wire',
+  what: 'each message between the KMEs half a second late, one of five lost',
+  run: (stage) =>
+    withWire(stage, async (trial, wire) => {
+      await trial.load.more(50)
+      const ms = outageMs(stage)
+      stage.note(`500 ms late, one of five lost, ${ms} ms`)
+      const fromMs = performance.now()
+      for (const proxy of [wire.a, wire.b]) proxy.behaviour = slow(stage.dice)
+      await sleep(ms)
+      for (const proxy of [wire.a, wire.b]) proxy.behaviour = faithful
+      await healed(stage, trial)
+      const { draws, fetches } = trial.recorder
+      const stuck = [...draws, ...fetches].filter(
+        ({ startedMs, endedMs }) => endedMs >= fromMs && endedMs - startedMs > ANSWER_WITHIN_MS,
+      )
+      for (const { call, site, startedMs, endedMs } of stuck) {
+        const waitedMs = Math.round(endedMs - startedMs)
+        stage.tally.violations.push(behaviour(`a ${call} at ${site} waited ${waitedMs} ms`))
+      }
+    }),
 }
 
 const ROUNDS = 12
