@@ -37,10 +37,10 @@ export type OfferOutcome =
 
 export interface BlockSink {
   /**
-   * Offers blocks in order, one offer at a time. All is durable when the promise resolves; the
-   * answer has one outcome per block. A long offer is stored in several transactions, the checkpoint
-   * in the last: it never counts a block that is not stored. No blocks: the checkpoint alone is
-   * stored. An end that offers again after an error offers the same bytes under the same ref.
+   * Offers blocks in order, at most 1024, one offer at a time. All is durable when the promise
+   * resolves; the answer has one outcome per block. A long offer is stored in several transactions,
+   * the checkpoint in the last: it never counts a block that is not stored. No blocks: the checkpoint
+   * alone is stored. An end that offers again after an error offers the same bytes under the same ref.
    * @throws KmeError where not all was stored, the checkpoint for one: offer again later; blocks that
    * were stored come back as `duplicate`
    */

@@ -5,6 +5,9 @@ import { COR } from '../../src/drivers/key-files/cor.ts'
 import { type FileFacts, KeyFolder } from '../../src/drivers/key-files/files.ts'
 import { Intake } from '../../src/drivers/key-files/intake.ts'
 import { keyFilesOptionsSchema } from '../../src/drivers/key-files/options.ts'
+import { HealthTests } from '../../src/links/health-tests.ts'
+import { refKey } from '../../src/model/block.ts'
+import { systemRandom } from '../../src/support/system-clock.ts'
 import { FakeClock } from '../helpers/fake-clock.ts'
 import { RecordingSink, fakeContext } from '../helpers/fake-driver-context.ts'
 import { KeyFileFolders } from '../helpers/key-file-folders.ts'
@@ -28,9 +31,9 @@ afterEach(() => {
   folders.remove()
 })
 
-const world = () => {
+const world = (of: Record<string, unknown> = {}) => {
   const [clock, sink, directory] = [new FakeClock(), new RecordingSink(), folders.leader]
-  const options = keyFilesOptionsSchema.parse({ directory, settleMs: 10 })
+  const options = keyFilesOptionsSchema.parse({ directory, settleMs: 10, ...of })
   const context = fakeContext({ clock, sink })
   const folder = new GuardedFolder(directory, COR.suffix, options)
   const intake = new Intake(context, options, folder)
@@ -65,4 +68,25 @@ test('a disk that cannot be read stops the round: it is tried again, and no file
   await look()
   await expect(look()).rejects.toMatchObject({ code: 'EIO' })
   expect(sink.blocks.size).toBe(0)
+})
+
+test('blocks that are offered again after an error are known to the health tests, however small they are', async () => {
+  const { sink, look } = world({ blockRecords: 1 })
+  folders.put(folders.leader, 'a.cor', randomBytes(3000 * 32))
+  const tests = new HealthTests({ random: systemRandom })
+  const findings: string[] = []
+  const offer = sink.offer.bind(sink)
+  sink.offer = (blocks, checkpoint) => {
+    for (const { ref, material } of blocks) {
+      const finding = tests.test(ref.streamId, material, refKey(ref))
+      if (finding !== null) findings.push(finding)
+    }
+    return offer(blocks, checkpoint)
+  }
+  sink.failing = 1
+  await look()
+  await expect(look()).rejects.toMatchObject({ code: 'STORE_FAILED' })
+  await look()
+  expect(sink.blocks.size).toBe(3000)
+  expect(findings).toEqual([])
 })

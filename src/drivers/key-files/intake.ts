@@ -9,6 +9,8 @@ import { Progress } from './progress.ts'
 import { Settling } from './settling.ts'
 
 const MAX_OFFER_BYTES = 1024 * 1024
+/** The health tests know so many again, should the offer fail and be repeated. */
+const MAX_OFFER_BLOCKS = 512
 
 const codeOf = (error: unknown): string | undefined =>
   typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : undefined
@@ -224,7 +226,9 @@ export class Intake {
     const most = Math.min(MAX_OFFER_BYTES, this.credit.bytes)
     let bytes = 0
     let next = blockAt(facts, record, this.#options)
-    while (next !== null && (blocks.length === 0 || bytes + next.lengthBytes <= most)) {
+    const fits = (lengthBytes: number): boolean =>
+      blocks.length < MAX_OFFER_BLOCKS && bytes + lengthBytes <= most
+    while (next !== null && (blocks.length === 0 || fits(next.lengthBytes))) {
       blocks.push(next)
       bytes += next.lengthBytes
       next = blockAt(facts, next.firstRecord + next.records, this.#options)
