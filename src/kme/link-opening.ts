@@ -7,10 +7,7 @@ import { PeerClient } from '../peers/client.ts'
 import { PeerLink } from '../links/peer-link.ts'
 import type { PeerTrust } from './trust.ts'
 import { SelfLink } from '../links/self-link.ts'
-import { linkSettings } from './link-settings.ts'
-
-/** A request to a peer that takes longer is given up; deliveries have their own, shorter deadline. */
-const PEER_TIMEOUT_MS = 5_000
+import { linkSettings, peerTimeoutMs } from './link-settings.ts'
 
 export interface LinkOpening {
   readonly config: Config
@@ -56,7 +53,7 @@ const openPeerLink = (opening: LinkOpening, link: LinkConfig): Promise<PeerLink>
     host: peer.host,
     port: peer.port,
     random: parts.random,
-    timeoutMs: PEER_TIMEOUT_MS,
+    timeoutMs: peerTimeoutMs(link),
     tls: peerTrust.clientTls,
     kmeIdOf: peerTrust.serverOf,
   })

@@ -5,6 +5,9 @@ import { msOfSeconds } from '../model/units.ts'
 import type { DriverConfig } from '../drivers/options.ts'
 import type { QkdDriver } from '../ports/qkd-driver.ts'
 
+/** A request to a peer that takes longer is given up. */
+const PEER_TIMEOUT_MS = 5_000
+
 export type DriverMaker = (config: DriverConfig) => QkdDriver
 
 const deviceSettings = (device: DeviceConfig, createDriver: DriverMaker): DeviceSettings => ({
@@ -41,3 +44,8 @@ export const linkSettings = (
   lowWaterFraction: link.lowWaterPercent / 100,
   devices: link.devices.map((device) => deviceSettings(device, createDriver)),
 })
+
+/** Not shorter than what a delivery may wait for its answer. */
+export const peerTimeoutMs = ({
+  confirmDeadlineMs,
+}: Pick<LinkConfig, 'confirmDeadlineMs'>): number => Math.max(PEER_TIMEOUT_MS, confirmDeadlineMs)
