@@ -9,6 +9,7 @@ import { kill } from './kill.ts'
 import { redelivery } from './redelivery.ts'
 import { restoreBoth, restoreCommand, restoreOne } from './restore.ts'
 import { rotateKek } from './rotate-kek.ts'
+import { slowDisk } from './slow-disk.ts'
 import { copiedFiles, damagedFiles } from './store-files.ts'
 import { messages, oneWay, partition, slowWire } from './wire.ts'
 
@@ -25,6 +26,7 @@ export const SCENARIOS: readonly Scenario[] = [
   freeze,
   diskFull,
   ioError,
+  slowDisk,
   fewFiles,
   clock,
   restoreOne,

@@ -18,8 +18,15 @@ export const killedAt = (call: DiskCall, n: number): readonly string[] => [
 ]
 
 /** From now on every such call of the running process fails with an I/O error. Ends with it. */
-export const failCalls = async (pid: number, call: DiskCall): Promise<ChildProcess> => {
-  const args = [...QUIET, '-e', `trace=${call}`, '-e', `inject=${call}:error=EIO`, '-p', `${pid}`]
+export const failCalls = (pid: number, call: DiskCall): Promise<ChildProcess> =>
+  inject(pid, call, 'error=EIO')
+
+/** From now on every such call of the running process takes so long, until what is returned ends. */
+export const delayCalls = (pid: number, call: DiskCall, ms: number): Promise<ChildProcess> =>
+  inject(pid, call, `delay_enter=${ms * 1000}`)
+
+const inject = async (pid: number, call: DiskCall, what: string): Promise<ChildProcess> => {
+  const args = [...QUIET, '-e', `trace=${call}`, '-e', `inject=${call}:${what}`, '-p', `${pid}`]
   const strace = spawn('strace', args, { stdio: ['ignore', 'ignore', 'pipe'] })
   await once(strace, 'spawn')
   return strace
