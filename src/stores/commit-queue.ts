@@ -5,7 +5,7 @@ import type { StoreBackend, StoreTx } from './store-tx.ts'
 /** Operations that share one commit at most: bounds what a failed commit fails. */
 const MAX_GROUP = 256
 /** Once the operations of a group took so long, those left are for the next commit: others wait for a turn. */
-const LONG_WORK_MS = 4
+const LONG_WORK_MS = 8
 /** How long work that nobody waits for may wait for the commit of other work. */
 const LONGEST_WAIT_MS = 100
 
