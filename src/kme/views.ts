@@ -141,10 +141,21 @@ const linkView = async (parts: ViewParts, link: Link): Promise<LinkView> => {
   }
 }
 
+/** A disk that takes longer for one commit is not only slow. */
+const HUNG_MS = 5_000
+
+/** Nothing is answered before the disk has it: one that hangs holds up every delivery. */
+const storeReasons = ({ storeFault, store }: ViewParts): readonly ReadyReason[] => {
+  const fault = storeFault()
+  if (fault !== null) return [{ code: 'store-failed', message: fault }]
+  if (store.commitMs < HUNG_MS) return []
+  const seconds = Math.floor(store.commitMs / 1000)
+  const message = `the store waits for its disk for ${String(seconds)} s now; look at the disk and the system's log`
+  return [{ code: 'store-hangs', message }]
+}
+
 const readiness = (parts: ViewParts): readonly ReadyReason[] => {
-  const fault = parts.storeFault()
-  const reasons: ReadyReason[] = []
-  if (fault !== null) reasons.push({ code: 'store-failed', message: fault })
+  const reasons: ReadyReason[] = [...storeReasons(parts)]
   if (parts.links.length === 0) {
     reasons.push({ code: 'no-links', message: 'no link is configured' })
   }

@@ -37,6 +37,8 @@ export class CommitQueue {
   #draining: Promise<void> | null = null
   #closing: Promise<void> | null = null
   #laterTimer: NodeJS.Timeout | undefined
+  /** When the commit under way began; null: there is none. */
+  #committingSinceMs: number | null = null
   #reportFailed: (error: KmeError) => void = () => undefined
   /** Resolves once the backend is poisoned. */
   readonly failed: Promise<KmeError>
@@ -67,6 +69,11 @@ export class CommitQueue {
       this.#start()
     }, LONGEST_WAIT_MS).unref()
     return done
+  }
+
+  /** How long the commit that is under way has taken so far. */
+  get commitMs(): number {
+    return this.#committingSinceMs === null ? 0 : performance.now() - this.#committingSinceMs
   }
 
   #enqueue<T>(work: (tx: StoreTx) => T, discard?: (value: T) => void): Promise<T> {
@@ -108,6 +115,7 @@ export class CommitQueue {
 
   async #commit(): Promise<void> {
     const group: Job[] = []
+    this.#committingSinceMs = performance.now()
     try {
       await this.#backend.transact((tx) => {
         this.#attemptInto(group, tx)
@@ -119,6 +127,8 @@ export class CommitQueue {
       for (const job of group) job.fail(failure)
       if (this.#backend.poisoned) this.#reportFailed(failure)
       return
+    } finally {
+      this.#committingSinceMs = null
     }
     for (const job of group) job.settle()
   }

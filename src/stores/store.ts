@@ -68,6 +68,11 @@ export class Store extends DeliveringStore implements LaneStore, AsyncDisposable
     this.#random = random
   }
 
+  /** How long the disk has been waited for by now; 0 where nothing is being committed. */
+  get commitMs(): number {
+    return this.#queue.commitMs
+  }
+
   openLink(link: LinkIdentity): Promise<LinkSnapshot> {
     return this.#queue.run((tx) => links.openLink(tx, link))
   }

@@ -49,6 +49,31 @@ describe('commit queue', () => {
     await queue.close()
   })
 
+  test('a commit that hangs is told of while it does', async () => {
+    const backend = new MemoryBackend(systemRandom)
+    const disk = Promise.withResolvers<null>()
+    const hanging: StoreBackend = {
+      poisoned: false,
+      transact: async (work) => {
+        const value = await backend.transact(work)
+        await disk.promise
+        return value
+      },
+      close: () => {
+        backend.close()
+      },
+    }
+    const queue = new CommitQueue(hanging)
+    expect(queue.commitMs).toBe(0)
+    const call = queue.run(() => 1)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(queue.commitMs).toBeGreaterThan(0)
+    disk.resolve(null)
+    expect(await call).toBe(1)
+    expect(queue.commitMs).toBe(0)
+    await queue.close()
+  })
+
   test('an operation that takes long leaves those after it for the next commit', async () => {
     const backend = new FailingBackend()
     // Far more than the others take, on a busy machine too.
