@@ -3,7 +3,7 @@ import { copyFileSync, existsSync, readFileSync, rmSync, statSync, writeFileSync
 import { describe, expect, test } from '@jest/globals'
 import SQLite from 'better-sqlite3'
 import { COPIED_TABLES, LEFT_OUT_TABLES, writeBackup } from '../../src/stores/sqlite/backup.ts'
-import { restoreBackup } from '../../src/stores/sqlite/restore-backup.ts'
+import { assertWrittenBack, restoreBackup } from '../../src/stores/sqlite/restore-backup.ts'
 import { systemRandom } from '../../src/support/system-clock.ts'
 import { chunkKey, deliveryAt, makeSqliteFixture, type SqliteFixture } from './sqlite-fixture.ts'
 
@@ -138,6 +138,21 @@ describe('a backup', () => {
       expect(tx.readChunk(chunkKey(1))).toBeNull()
     })
     await restored.close()
+  })
+
+  test('is no store while part of it is still in the log', async () => {
+    await using fixture = await makeSqliteFixture()
+    const store = await fixture.open()
+    await store.transact((tx) => {
+      tx.writeRunningMs(7)
+    })
+    expect(() => {
+      assertWrittenBack(fixture.path)
+    }).toThrow(/could not be written whole; make room/)
+    await store.close()
+    expect(() => {
+      assertWrittenBack(fixture.path)
+    }).not.toThrow()
   })
 
   test('that is damaged, or newer than this program, is refused in one line', async () => {

@@ -108,6 +108,16 @@ const renew = async (draft: string, { sealing, random, wallMs }: RestoreParts) =
   }
 }
 
+/**
+ * SQLite removes the log of a database that it could close. Without a log that is left, for want of room
+ * say, the store would be that of the backup, with its former generation.
+ * @throws KmeError STORE_FAILED
+ */
+export const assertWrittenBack = (path: string): void => {
+  if (!existsSync(`${path}-wal`)) return
+  throw new KmeError('STORE_FAILED', `${path} could not be written whole; make room and try again`)
+}
+
 const restore = async (parts: RestoreParts, draft: string): Promise<RestoreReport> => {
   const { from, path, replace } = parts
   checkBackup(parts)
@@ -119,6 +129,7 @@ const restore = async (parts: RestoreParts, draft: string): Promise<RestoreRepor
   }
   copyDraft(from, draft)
   const { former, standing } = await renew(draft, parts)
+  assertWrittenBack(draft)
   syncFile(draft)
   const asidePath = putAside(parts)
   renameSync(draft, path)
