@@ -1,14 +1,12 @@
 import { Command } from 'commander'
 import { credentialsDirectory, loadConfig } from '../config/load.ts'
-import type { Config } from '../config/schema.ts'
+import type { Config, SqliteConfig } from '../config/schema.ts'
 import { KmeError, isKmeError } from '../errors.ts'
 import { openFileSealing } from '../sealing/file-sealing.ts'
 import { writeBackup } from '../stores/sqlite/backup.ts'
 import { type RestoreReport, restoreBackup } from '../stores/sqlite/restore-backup.ts'
 import { systemClock, systemRandom } from '../support/system-clock.ts'
 import type { CliIo } from './terminal.ts'
-
-type SqliteConfig = Extract<Config['store'], { readonly type: 'sqlite' }>
 
 interface BackupOptions {
   readonly config: string

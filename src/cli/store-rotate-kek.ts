@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { AdminClient } from '../admin/client.ts'
 import { credentialsDirectory, loadConfig } from '../config/load.ts'
-import type { Config } from '../config/schema.ts'
+import type { Config, SqliteConfig } from '../config/schema.ts'
 import { KmeError, isKmeError } from '../errors.ts'
 import { openFileSealing } from '../sealing/file-sealing.ts'
 import type { KekReplacement } from '../sealing/kek-replacement.ts'
@@ -19,8 +19,6 @@ interface RotateOptions extends Partial<ClientFileOptions> {
   readonly url?: string
   readonly json?: true
 }
-
-type SqliteConfig = Extract<Config['store'], { readonly type: 'sqlite' }>
 
 const sealingOptions = () => ({
   random: systemRandom,
@@ -83,12 +81,12 @@ const rotateRunning = (
     return replace(kekFile, ({ kekId }) => client.rotateKek(kekId))
   })
 
-const rotate = (options: RotateOptions, config: Config): Promise<KekReplacement> => {
-  const { store } = config
+const rotate = (
+  options: RotateOptions,
+  config: Config,
+  store: SqliteConfig,
+): Promise<KekReplacement> => {
   const { cert, key, ca, url } = options
-  if (store.type !== 'sqlite') {
-    throw new KmeError('USAGE', `${options.config} names a store of type ${store.type}: no KEK`)
-  }
   if (cert !== undefined && key !== undefined) {
     return rotateRunning(config, store, { ...options, cert, key })
   }
@@ -103,8 +101,12 @@ const describe = (kekFile: string, { formerKekId, kekId }: KekReplacement): read
 
 const run = async (io: CliIo, options: RotateOptions): Promise<void> => {
   const config = await loadConfig(options.config)
-  const replacement = await rotate(options, config)
-  const kekFile = config.store.type === 'sqlite' ? config.store.kekFile : ''
+  const { store } = config
+  if (store.type !== 'sqlite') {
+    throw new KmeError('USAGE', `${options.config} names a store of type ${store.type}: no KEK`)
+  }
+  const replacement = await rotate(options, config, store)
+  const { kekFile } = store
   if (options.json === true) io.out(JSON.stringify({ kekFile, ...replacement }, null, 2))
   else for (const line of describe(kekFile, replacement)) io.out(line)
 }

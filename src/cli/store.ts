@@ -2,7 +2,7 @@ import { mkdirSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { Command } from 'commander'
 import { credentialsDirectory, loadConfig } from '../config/load.ts'
-import type { Config } from '../config/schema.ts'
+import type { SqliteConfig } from '../config/schema.ts'
 import { KmeError, messageOf } from '../errors.ts'
 import { openFileSealing } from '../sealing/file-sealing.ts'
 import { makeKekFile } from '../sealing/kek-file.ts'
@@ -17,8 +17,6 @@ interface InitOptions {
   readonly config: string
   readonly json?: true
 }
-
-type SqliteConfig = Extract<Config['store'], { readonly type: 'sqlite' }>
 
 interface InitReport {
   readonly store: { readonly path: string; readonly made: boolean }

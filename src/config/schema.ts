@@ -54,5 +54,6 @@ export type ListenersConfig = Config['listeners']
 export type SaeListenerConfig = ListenersConfig['sae']
 export type ProbesListenerConfig = NonNullable<ListenersConfig['probes']>
 export type CaConfig = SaeListenerConfig['cas'][number]
+export type SqliteConfig = Extract<Config['store'], { readonly type: 'sqlite' }>
 export type LinkConfig = Config['links'][number]
 export type DeviceConfig = LinkConfig['devices'][number]

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { KmeError } from '../errors.ts'
-import type { Config } from '../config/schema.ts'
+import type { Config, SqliteConfig } from '../config/schema.ts'
 import type { Random } from '../ports/clock.ts'
 import type { Store } from '../stores/store.ts'
 import { openFileSealing } from '../sealing/file-sealing.ts'
@@ -13,8 +13,6 @@ export interface StoreOpening {
   /** Gets what has to be closed. */
   readonly opened: AsyncDisposableStack
 }
-
-type SqliteConfig = Extract<Config['store'], { type: 'sqlite' }>
 
 /** The store of the configuration. @throws KmeError STORE_..., SEALING_FAILED */
 export const openStore = async (config: Config['store'], opening: StoreOpening): Promise<Store> => {
