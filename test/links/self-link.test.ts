@@ -4,6 +4,7 @@ import { KmeError } from '../../src/errors.ts'
 import type { LinkParts } from '../../src/links/link-parts.ts'
 import { PushDriver } from '../helpers/push-driver.ts'
 import { RecordingObserver } from '../helpers/recording-observer.ts'
+import { selfLinkSettings } from '../helpers/self-link-settings.ts'
 import { SelfLink } from '../../src/links/self-link.ts'
 import type { Store } from '../../src/stores/store.ts'
 import { eventually } from '../helpers/eventually.ts'
@@ -28,33 +29,16 @@ const makeSelfLink = async (roles: readonly ('leader' | 'follower' | 'both')[]):
   const drivers = roles.map(() => new PushDriver())
   const observer = new RecordingObserver()
   const parts: LinkParts = {
-    settings: {
-      linkId: LINK_ID,
-      kmeId: 'kme',
-      peerKmeId: 'kme',
-      confirm: 'peer' as const,
-      confirmDeadlineMs: 100,
-      limits: {
-        defaultKeySizeBits: 256,
-        minKeySizeBits: 64,
-        maxKeySizeBits: 4096,
-        maxKeysPerRequest: 128,
-        maxKeyCount: 1000,
-        maxAdditionalSlaves: 16,
-        keyLifetimeMs: 60_000,
-        redeliveryWindowMs: 0,
-      },
-      maxAgeMs: null,
-      poolBytes: 1_000_000,
-      highWaterFraction: 0.8,
-      lowWaterFraction: 0.6,
-      devices: roles.map((role, i) => ({
+    settings: selfLinkSettings(
+      LINK_ID,
+      'kme',
+      roles.map((role, i) => ({
         deviceId: 'd',
         role,
         settleMs: 100,
         createDriver: () => drivers[i] ?? new PushDriver(),
       })),
-    },
+    ),
     store,
     clock: systemClock,
     random: systemRandom,

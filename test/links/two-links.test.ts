@@ -7,6 +7,7 @@ import { eventually } from '../helpers/eventually.ts'
 import { agreed } from '../helpers/link-pair.ts'
 import { PushDriver } from '../helpers/push-driver.ts'
 import { RecordingObserver } from '../helpers/recording-observer.ts'
+import { selfLinkSettings } from '../helpers/self-link-settings.ts'
 
 const SELF = 'self'
 const KEY_BYTES = 32
@@ -22,39 +23,18 @@ const openSelfLink = async ({ site }: CopiedSite): Promise<Own> => {
   const drivers: PushDriver[] = []
   const observer = new RecordingObserver()
   const link = await SelfLink.open({
-    settings: {
-      linkId: SELF,
-      kmeId: site.options.kmeId,
-      peerKmeId: site.options.kmeId,
-      confirm: 'peer',
-      confirmDeadlineMs: 300,
-      limits: {
-        defaultKeySizeBits: 256,
-        minKeySizeBits: 64,
-        maxKeySizeBits: 4096,
-        maxKeysPerRequest: 128,
-        maxKeyCount: 1000,
-        maxAdditionalSlaves: 16,
-        keyLifetimeMs: 60_000,
-        redeliveryWindowMs: 0,
-      },
-      maxAgeMs: null,
-      poolBytes: 1_000_000,
-      highWaterFraction: 0.8,
-      lowWaterFraction: 0.6,
-      devices: [
-        {
-          deviceId: 'd',
-          role: 'both',
-          settleMs: 100,
-          createDriver: () => {
-            const driver = new PushDriver()
-            drivers.push(driver)
-            return driver
-          },
+    settings: selfLinkSettings(SELF, site.options.kmeId, [
+      {
+        deviceId: 'd',
+        role: 'both',
+        settleMs: 100,
+        createDriver: () => {
+          const driver = new PushDriver()
+          drivers.push(driver)
+          return driver
         },
-      ],
-    },
+      },
+    ]),
     store: site.store,
     clock: systemClock,
     random: systemRandom,
